@@ -1,0 +1,74 @@
+"""Checkpoints that survive a kill at any moment: written beside, then renamed; the previous one is kept."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+
+from reslab.data.module import Slice
+
+
+class Save(Checkpoint):
+    """`last.ckpt` and `previous.ckpt` at the steps of `at`; Lightning runs this kind after all other callbacks."""
+
+    def __init__(self, folder: Path, *, at: tuple[int, ...], keep: tuple[int, ...]) -> None:
+        """Weights alone are kept for good, as `step=<n>.ckpt`, at the steps of `keep`."""
+        self._folder, self._at, self._keep = folder, frozenset(at), frozenset(keep)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Slice, batch_idx: int
+    ) -> None:
+        """Save, but neither on the last slice nor while stopping: resuming there would train one slice too many."""
+        if batch.stop in self._keep:
+            state = {"state_dict": pl_module.net.state_dict(), "step": batch.stop}
+            replace(self._folder / f"step={batch.stop:06d}.ckpt", lambda path: torch.save(state, path))
+        if batch.stop in self._at and not trainer.is_last_batch and not trainer.should_stop:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The end of the run."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        last = self._folder / "last.ckpt"
+
+        def write(path: Path) -> None:
+            trainer.save_checkpoint(path, weights_only=False)
+
+        replace(last, write, keep=self._folder / "previous.ckpt")
+
+
+def replace(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
+    """Write a file whole or not at all; the old one becomes `keep`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    try:
+        write(beside)
+        descriptor = os.open(beside, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if keep is not None and path.exists():
+        path.replace(keep)
+    beside.replace(path)
+
+
+def usable(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that can be read, and a sentence for each that could not."""
+    problems = []
+    for path in (folder / "last.ckpt", folder / "previous.ckpt"):
+        if not path.exists():
+            continue
+        try:
+            torch.load(path, weights_only=True, map_location="cpu", mmap=False)["optimizer_states"]
+        except Exception as error:  # a torn file can raise anything
+            reason = (str(error).splitlines() or [""])[0]
+            problems.append(f"{path.name} cannot be used ({type(error).__name__}: {reason[:120]})")
+        else:
+            return path, problems
+    return None, problems

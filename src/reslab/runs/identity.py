@@ -1,0 +1,99 @@
+"""Identity: which settings make a run another run. Everything else is recorded, and does not rename it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+CELL_VERSION = 1
+
+IDENTITY = (
+    *(f"choices.{group}" for group in ("block", "order", "shortcut", "join", "norm", "act", "init", "net")),
+    *("block", "order", "shortcut", "join", "norm", "act", "init", "net"),
+    *("choices.intervention", "intervention"),
+    *("depth", "width"),
+    *("data.fingerprint", "data.image", "data.validation", "data.split_seed"),
+    "recipe",
+    *("trainer.sync_batchnorm", "trainer.images_per_norm"),
+    *("seeds.init", "seeds.order", "seeds.augment"),
+    "callbacks",
+)
+RECORDED = (
+    *(f"choices.{group}" for group in ("data", "recipe", "trainer", "tracking", "probes", "experiment", "debug")),
+    *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
+    *("seed", "devices", "jobs", "outputs", "trust", "run"),
+)
+INERT = {
+    "choices.join": "add",
+    "choices.intervention": "none",
+    "intervention": {"name": "none"},
+    "trainer.sync_batchnorm": False,
+    "callbacks": {},
+}
+OURS = "reslab."
+
+
+def declared(key: str) -> str | None:
+    """Whether a key (dotted) is "identity" or "recorded"; the longest declared prefix decides, None is undeclared."""
+    best: tuple[int, str | None] = (0, None)
+    for kind, prefixes in (("identity", IDENTITY), ("recorded", RECORDED)):
+        for prefix in prefixes:
+            if (key == prefix or key.startswith(prefix + ".")) and len(prefix) > best[0]:
+                best = (len(prefix), kind)
+    return best[1]
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The positive list of resolved settings that make a cell; inert values and our own import paths left out."""
+    kept: dict[str, Any] = {"cell_version": CELL_VERSION}
+    for key in IDENTITY:
+        value = _lookup(config, key)
+        if value is _ABSENT or (key in INERT and value == INERT[key]):
+            continue
+        if key.startswith("seeds.") and value == config["seed"]:
+            continue  # by default every stream follows the seed, which is not part of the cell
+        value = _without_our_paths(value)
+        if value != {}:
+            kept[key] = value
+    return kept
+
+
+def cell_hash(config: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of `identity`."""
+    text = json.dumps(identity(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def label(config: Mapping[str, Any]) -> str:
+    """A readable name of a cell, safe as a folder and as a W&B group."""
+    choices = config["choices"]
+    parts = [choices["block"], choices["order"], choices["shortcut"], f"d{config['depth']}", f"w{config['width']}"]
+    parts += [choices[group] for group in ("net", "norm") if choices[group] not in ("cifar", "batch")]
+    parts += [choices["intervention"]] if choices["intervention"] != "none" else []
+    parts += [choices["data"], choices["recipe"]]
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(map(str, parts)))[:96]
+
+
+_ABSENT = object()
+
+
+def _lookup(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(config, Mapping) or part not in config:
+            return _ABSENT
+        config = config[part]
+    return config
+
+
+def _without_our_paths(value: Any) -> Any:
+    """Drop `_target_` where it is ours and `_partial_`: moving our files must not rename cells."""
+    if isinstance(value, Mapping):
+        return {
+            str(k): _without_our_paths(v)
+            for k, v in value.items()
+            if k != "_partial_" and not (k == "_target_" and str(v).startswith(OURS))
+        }
+    if isinstance(value, list | tuple):
+        return [_without_our_paths(item) for item in value]
+    return value

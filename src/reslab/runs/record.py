@@ -1,0 +1,47 @@
+"""metrics.jsonl: written append-only, read so that every step counts once."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from reslab.runs.folder import SCHEMA
+
+
+class Rows:
+    """Appends rows of one attempt, each flushed; a torn line of an earlier attempt is closed first."""
+
+    def __init__(self, path: Path, attempt: int) -> None:
+        """`attempt` is written into every row."""
+        path.touch()
+        with path.open("rb") as file:
+            torn = bool(file.read()[-1:].strip())
+        self._file, self._attempt = path.open("a"), attempt
+        if torn:
+            self._file.write("\n")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """One line; what is not finite is written as null."""
+        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        self._file.write(json.dumps({"schema": SCHEMA, "attempt": self._attempt, **clean}, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows by step; where attempts overlap the highest one counts; torn lines are passed over."""
+    best: dict[int, dict[str, Any]] = {}
+    if not path.exists():
+        return []
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+            step, attempt = row["step"], row["attempt"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if step not in best or attempt >= best[step]["attempt"]:
+            best[step] = row
+    return [best[step] for step in sorted(best)]

@@ -1,0 +1,54 @@
+"""status.json: who works on a run, and whether that process is still alive."""
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from reslab.runs.folder import RunFolder, read_json, write_json
+
+DONE = ("trained", "at_chance", "diverged")
+
+
+def process_identity() -> dict[str, Any]:
+    """Host, boot, pid and start time of this process: together never the same twice."""
+    return {"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid(), "started": start_time(os.getpid())}
+
+
+def boot_id() -> str:
+    """Changes at every boot; empty where the system does not tell."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
+
+
+def start_time(pid: int) -> int | None:
+    """Clock ticks since boot at which a process began; None if there is none of that pid."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def write_status(folder: RunFolder, state: str, **facts: Any) -> None:
+    """Replace the status: running, ended or interrupted, with its facts."""
+    write_json(folder.status, {"state": state, "heartbeat": time.time(), **process_identity(), **facts})
+
+
+def state(folder: RunFolder) -> str:
+    """ended, failed, running, interrupted or new; a `running` whose process is gone is interrupted."""
+    result = read_json(folder.result)
+    if result is not None:
+        return "ended" if result.get("outcome") in DONE else "failed"
+    status = read_json(folder.status)
+    if status is None:
+        return "new"
+    if status.get("state") != "running":
+        return "interrupted"
+    return "running" if _alive(status) else "interrupted"
+
+
+def _alive(status: dict[str, Any]) -> bool:
+    if status.get("host") != socket.gethostname():
+        return time.time() - status.get("heartbeat", 0) < 60
+    return status.get("boot") == boot_id() and status.get("started") == start_time(status.get("pid", -1))

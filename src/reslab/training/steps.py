@@ -1,0 +1,35 @@
+"""What happens between two scheduled steps: one function, without a look at the device from the host."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Batches = Iterable[tuple[int, Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]
+
+
+def train_steps(
+    net: nn.Module, optimiser: Any, batches: Batches, *, lr: Callable[[int], float], first_bad: Int64[Tensor, ""]
+) -> Float[Tensor, " 3"]:
+    """One optimiser step per batch; returns summed loss, errors and images, all still on the device.
+
+    `lr` gives the rate of a step. `first_bad` keeps, in place, the first step whose loss was not finite (-1: none).
+    """
+    totals = torch.zeros(3, device=first_bad.device)
+    for step, images, labels in batches:
+        for group in optimiser.param_groups:
+            group["lr"] = lr(step)
+        logits = net(images).float()
+        loss = F.cross_entropy(logits, labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        with torch.no_grad():
+            errors = (logits.argmax(1) != labels).sum()
+            totals += torch.stack([loss.detach() * len(labels), errors.float(), labels.new_tensor(len(labels)).float()])
+            bad = ~torch.isfinite(loss.detach()) & (first_bad < 0)
+            first_bad.copy_(torch.where(bad, torch.full_like(first_bad, step), first_bad))
+    return totals
