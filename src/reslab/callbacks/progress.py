@@ -14,18 +14,21 @@ class Progress(pl.Callback):
     def __init__(self, tell: Callable[[int, float], None]) -> None:
         """`tell` must be cheap: it is called between slices."""
         self._tell, self._told = tell, 0.0
-        self._start, self._first = time.monotonic(), 0
-        self.seconds = 0.0
+        self._start, self._first, self._last = time.monotonic(), 0, 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin counting."""
-        self._start, self._first = time.monotonic(), trainer.global_step
+        self._start, self._first, self._last = time.monotonic(), trainer.global_step, trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Slice, batch_idx: int
     ) -> None:
         """Tell, if the last word is a second old."""
-        now = time.monotonic()
-        if now - self._told >= 1:
-            self._told = now
-            self._tell(batch.stop, (batch.stop - self._first) / (now - self._start))
+        self._last = batch.stop
+        if time.monotonic() - self._told >= 1:
+            self._told = time.monotonic()
+            self._tell(batch.stop, self.rate())
+
+    def rate(self) -> float:
+        """Steps per second since training (re)started, scheduled evaluations included."""
+        return (self._last - self._first) / max(time.monotonic() - self._start, 1e-9)

@@ -41,13 +41,15 @@ def part(arrays: Arrays, device: torch.device) -> Part:
     )
 
 
-@dataclass(frozen=True)
 class Slice:
-    """The steps start .. stop - 1 of the plan: what happens between two scheduled steps."""
+    """The steps start .. stop - 1 of the plan: what happens between two scheduled steps.
 
-    data: "ImageData"
-    start: int
-    stop: int
+    Not a dataclass: Lightning would take those apart to move them to a device, where the data are already.
+    """
+
+    def __init__(self, data: "ImageData", start: int, stop: int) -> None:
+        """`stop` is the number of steps done after it."""
+        self.data, self.start, self.stop = data, start, stop
 
     def __iter__(self) -> Iterator[tuple[int, Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]:
         """Step, normalised and augmented images, labels."""
@@ -55,12 +57,12 @@ class Slice:
             yield step, *self.data.batch(step)
 
 
-@dataclass(frozen=True)
 class Slices:
     """All slices of a run, from the trainer's global step on; Lightning sees one epoch of them."""
 
-    data: "ImageData"
-    stops: tuple[int, ...]
+    def __init__(self, data: "ImageData", stops: tuple[int, ...]) -> None:
+        """`stops` as in `callbacks.schedule.slices`."""
+        self.data, self.stops = data, stops
 
     def __len__(self) -> int:
         """Slices of the whole run, done or not."""

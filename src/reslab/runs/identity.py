@@ -11,9 +11,9 @@ CELL_VERSION = 1
 IDENTITY = (
     *(f"choices.{group}" for group in ("block", "order", "shortcut", "join", "norm", "act", "init", "net")),
     *("block", "order", "shortcut", "join", "norm", "act", "init", "net"),
-    *("choices.intervention", "intervention"),
+    "choices.intervention",
     *("depth", "width"),
-    *("data.fingerprint", "data.image", "data.validation", "data.split_seed"),
+    *(f"data.{key}" for key in ("fingerprint", "channels", "size", "classes", "validation", "split_seed")),
     "recipe",
     *("trainer.sync_batchnorm", "trainer.images_per_norm"),
     *("seeds.init", "seeds.order", "seeds.augment"),
@@ -27,7 +27,6 @@ RECORDED = (
 INERT = {
     "choices.join": "add",
     "choices.intervention": "none",
-    "intervention": {"name": "none"},
     "trainer.sync_batchnorm": False,
     "callbacks": {},
 }

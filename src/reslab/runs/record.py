@@ -45,3 +45,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if step not in best or attempt >= best[step]["attempt"]:
             best[step] = row
     return [best[step] for step in sorted(best)]
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something; empty if there is none."""
+    try:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    except OSError:
+        return ""
+    return next((line for line in reversed(lines) if line), "")

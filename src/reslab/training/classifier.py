@@ -24,11 +24,12 @@ class Classifier(pl.LightningModule):
         *,
         optimiser: Callable[[nn.Module], torch.optim.Optimizer],
         lr: Callable[[int], float],
+        seed: int,
     ) -> None:
-        """`lr` gives the learning rate of an optimiser step, counted from 0."""
+        """`lr` gives the learning rate of an optimiser step, counted from 0; `seed` is for layers that draw numbers."""
         super().__init__()
         self.automatic_optimization = False
-        self.net, self._optimiser, self.lr = net, optimiser, lr
+        self.net, self._optimiser, self.lr, self._seed = net, optimiser, lr, seed
         self.loss, self.error = MeanMetric(nan_strategy="disable"), MeanMetric(nan_strategy="disable")
         for metric in (self.loss, self.error):
             metric.persistent(True)
@@ -42,7 +43,7 @@ class Classifier(pl.LightningModule):
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """All steps of one slice."""
         loss, errors, n = train_steps(
-            self.net, self.optimizers(), batch, lr=self.lr, first_bad=self.first_bad_step
+            self.net, self.optimizers(), batch, lr=self.lr, seed=self._seed, first_bad=self.first_bad_step
         )
         self.loss.update(loss / n, n)
         self.error.update(errors / n, n)

@@ -12,14 +12,22 @@ Batches = Iterable[tuple[int, Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]
 
 
 def train_steps(
-    net: nn.Module, optimiser: Any, batches: Batches, *, lr: Callable[[int], float], first_bad: Int64[Tensor, ""]
+    net: nn.Module,
+    optimiser: Any,
+    batches: Batches,
+    *,
+    lr: Callable[[int], float],
+    seed: int,
+    first_bad: Int64[Tensor, ""],
 ) -> Float[Tensor, " 3"]:
     """One optimiser step per batch; returns summed loss, errors and images, all still on the device.
 
-    `lr` gives the rate of a step. `first_bad` keeps, in place, the first step whose loss was not finite (-1: none).
+    `lr` gives the rate of a step. Layers that draw random numbers (dropout) draw from a stream of (seed, step), so
+    that a resumed run and a measured run draw the same. `first_bad` keeps, in place, the first step whose loss was not finite (-1: none).
     """
     totals = torch.zeros(3, device=first_bad.device)
     for step, images, labels in batches:
+        torch.manual_seed((seed * 2**32 + step) % 2**63)
         for group in optimiser.param_groups:
             group["lr"] = lr(step)
         logits = net(images).float()

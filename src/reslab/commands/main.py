@@ -1,0 +1,57 @@
+"""`reslab VERB OVERRIDES`: finds the verb, runs it, turns errors into one clear sentence."""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+VERBS = {
+    "train": "run one point, a sweep (-m) or an experiment (experiment=NAME)",
+    "plan": "list what train would run, with parameters, multiply-adds and state",
+    "report": "compare the runs of an experiment (experiment=NAME)",
+    "evaluate": "measure a finished run again (run=FOLDER)",
+}
+
+
+def main() -> None:
+    """Entry point of the console script; exit code 0, 1 (a run failed), 2 (bad input), 130 (Ctrl-C)."""
+    verb, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+    if verb in ("-h", "--help", "help"):
+        print("reslab: a laboratory for residual learning\n\nusage: reslab VERB OVERRIDES\n")
+        print("\n".join(f"  {name:<10}{what}" for name, what in VERBS.items()))
+        print("\nreslab train --help shows every choice; first steps: reslab train experiment=degradation_digits")
+        sys.exit(0)
+    if verb not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        fail(f"unknown verb {verb!r}; {f'did you mean {near[0]}? ' if near else ''}verbs are {', '.join(VERBS)}")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's printer
+    signal.signal(signal.SIGTERM, _terminated)
+    from reslab.commands.errors import explain
+
+    try:
+        code = import_module(f"reslab.commands.{verb}").main(arguments)
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        fail(message)
+    sys.exit(code)
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong and leave with code 2."""
+    print(f"reslab: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _terminated(*_: object) -> None:
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    main()

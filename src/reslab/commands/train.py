@@ -1,0 +1,56 @@
+"""`reslab train`: one point, a sweep, an experiment. `reslab plan` is the same, and only lists."""
+
+import sys
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from reslab.launch import server
+from reslab.launch.freeze import Freezer
+from reslab.launch.paths import conf_folder
+from reslab.launch.sweep import Sweep
+from reslab.runs.status import state
+
+
+def main(arguments: list[str], *, plan_only: bool = False) -> int:
+    """Compose with Hydra, run, and end with the table; returns the exit code."""
+    sweep = Sweep(plan_only=plan_only)
+
+    def task(config: DictConfig) -> float | None:
+        """One point, for launchers other than ours (basic, submitit): same checks, same records."""
+        runtime = HydraConfig.get().runtime.choices
+        point = tuple(HydraConfig.get().overrides.task)
+        return sweep.run([Freezer().job(config, dict(runtime), point)])[0]
+
+    task.sweep = sweep  # type: ignore[attr-defined]  # our launcher hands all its points to this object
+    asks_only = any(word in ("--help", "--hydra-help", "--cfg", "-c", "--info", "-i") for word in arguments)
+    if not (plan_only or asks_only):
+        server.context()
+    sys.argv = ["reslab train", *arguments]
+    run: Any = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(task)
+    try:
+        run()
+    except KeyboardInterrupt:
+        sweep.console.out.print("interrupted; the same command goes on where this one stopped")
+        return 130
+    finally:
+        if sweep.jobs and not plan_only:
+            sweep.console.table(sweep.jobs, sweep.outcomes)
+            _next(sweep)
+    if plan_only and sweep.jobs:
+        jobs = list(sweep.jobs.values())
+        sweep.console.plan(jobs, [state(job.folder) for job in jobs])
+        print(f"to run them: reslab train {' '.join(arguments)}")
+    return 1 if sweep.failed else 0
+
+
+def _next(sweep: Sweep) -> None:
+    config = next(iter(sweep.jobs.values())).config
+    experiment, outputs = config["run"]["experiment"], config["outputs"]
+    print(f"wrote {outputs}/runs and {outputs}/experiments/{experiment}/plan.jsonl")
+    ran_offline = config["tracking"]["mode"] in ("auto", "offline")
+    if ran_offline and any((sweep.jobs[key].folder.result).exists() for key in sweep.jobs):
+        print(f"W&B: runs without a key are kept offline; to upload them: wandb sync {outputs}/wandb/offline-run-*")
+    print(f"next: reslab report experiment={experiment}")

@@ -1,0 +1,197 @@
+"""From a composed config to a job: everything resolved, checked, identified; nothing started, no torch."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reslab.launch import resources
+from reslab.launch.construct import construct, describe
+from reslab.runs.folder import RunFolder
+from reslab.runs.identity import cell_hash, label
+from reslab.specs import Cost, cost
+
+PRECISIONS = ("fp32", "bf16-mixed")
+PACKAGES = ("reslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that was asked for: its resolved config, what it is called and what it costs."""
+
+    config: dict[str, Any]
+    overrides: tuple[str, ...]
+    cell: str
+    label: str
+    folder: RunFolder
+    cost: Cost | None
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.config["seed"]
+
+    @property
+    def name(self) -> str:
+        """Readable: cell and seed."""
+        return f"{self.label} seed={self.seed}"
+
+    def entry(self) -> dict[str, Any]:
+        """Its line in the plan."""
+        config = self.config
+        return {
+            "experiment": config["run"]["experiment"],
+            "cell": self.cell,
+            "seed": self.seed,
+            "label": self.label,
+            "folder": str(self.folder.path),
+            "overrides": list(self.overrides),
+            **flat(config),
+            **(_counts(self.cost)),
+        }
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices as short top-level names, for plan, W&B and tables."""
+    names = ("block", "order", "shortcut", "norm", "net", "data", "recipe", "intervention")
+    recipe = config["recipe"]
+    return {
+        **{name: config["choices"][name] for name in names},
+        **{name: config[name] for name in ("depth", "width")},
+        **{name: recipe[name] for name in ("lr", "steps", "batch", "precision")},
+        "classes": config["data"]["classes"],
+    }
+
+
+@dataclass
+class Freezer:
+    """Turns points into jobs; what points share (files, commit) is looked at once."""
+
+    command: str = field(default_factory=lambda: shlex.join(["reslab", *sys.argv[1:]]))
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def job(self, composed: DictConfig, choices: Mapping[str, Any], overrides: tuple[str, ...]) -> Job:
+        """Resolve, check and identify one point. ValueError or FileNotFoundError says what is wrong and what works."""
+        try:
+            config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
+        config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
+        _check_numbers(config)
+        _resolve(config)
+        config["data"]["fingerprint"] = self._fingerprint(config)
+        spec = describe(config)
+        counts = cost(spec) if spec is not None else None
+        cell = cell_hash(config)
+        name = label(config)
+        path = Path(config["outputs"]) / "runs" / f"{name}-{cell[:8]}" / f"seed={config['seed']}"
+        config["run"] = {
+            "cell": cell,
+            "label": name,
+            "folder": str(path),
+            "experiment": config["choices"].get("experiment") or "adhoc",
+            "command": self.command,
+            "overrides": list(overrides),
+            "commit": commit(),
+            "python": platform.python_version(),
+            "versions": versions(),
+            **_counts(counts),
+        }
+        return Job(config, overrides, cell, name, RunFolder(path), counts)
+
+    def _fingerprint(self, config: Mapping[str, Any]) -> str:
+        source = config["data"]["source"]
+        key = json.dumps(source, sort_keys=True, default=str)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = construct(source, config["trust"]).fingerprint()
+        return self._fingerprints[key]
+
+
+def _counts(counts: Cost | None) -> dict[str, int | None]:
+    if counts is None:
+        return {"params": None, "norm_params": None, "macs": None}
+    return {"params": counts.params, "norm_params": counts.norm_params, "macs": counts.macs}
+
+
+def _check_numbers(config: Mapping[str, Any]) -> None:
+    recipe, data = config["recipe"], config["data"]
+    for key, value, least in (
+        ("recipe.steps", recipe["steps"], 1),
+        ("recipe.batch", recipe["batch"], 1),
+        ("seed", config["seed"], 0),
+        ("checkpoint_every", config["checkpoint_every"], 1),
+        ("evaluation.points", config["evaluation"]["points"], 1),
+        ("evaluation.subset", config["evaluation"]["subset"], 1),
+        ("evaluation.batch", config["evaluation"]["batch"], 1),
+        ("data.validation", data["validation"], 0),
+        ("data.classes", data["classes"], 2),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{key}={value} is not an integer of at least {least}; use {key}={least} or more")
+    if not recipe["lr"] > 0:
+        raise ValueError(f"recipe.lr={recipe['lr']} is not positive; He 2015 uses 0.1")
+    if recipe["precision"] not in PRECISIONS:
+        raise ValueError(f"recipe.precision={recipe['precision']} is unknown; it is one of {', '.join(PRECISIONS)}")
+    kept = data["rows"]["train"] - data["validation"]
+    if kept < recipe["batch"]:
+        raise ValueError(
+            f"recipe.batch={recipe['batch']} cannot be filled from {kept} training images "
+            f"({data['rows']['train']} rows less data.validation={data['validation']})"
+        )
+    if config["devices"] != 1:
+        raise ValueError(f"devices={config['devices']}: a run uses one device so far; use devices=1")
+    if config["checkpoints"] not in ("final", "log", "none"):
+        raise ValueError(f"checkpoints={config['checkpoints']} is unknown; it is final, log or none")
+
+
+def _resolve(config: dict[str, Any]) -> None:
+    """Replace `auto` and relative paths; what remains means the same on another day."""
+    trainer, recipe = config["trainer"], config["recipe"]
+    if trainer["accelerator"] == "auto":
+        trainer["accelerator"] = "gpu" if resources.gpus() else "cpu"
+    if trainer["accelerator"] == "gpu" and not resources.gpus():
+        raise ValueError("trainer=gpu, but no NVIDIA GPU is to be seen here; use trainer=cpu")
+    trainer["images_per_norm"] = recipe["batch"] // config["devices"]
+    warmup = recipe["warmup"]
+    if config["depth"] < warmup["from_depth"]:
+        warmup["steps"] = 0
+    config["outputs"] = os.path.abspath(config["outputs"])
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """The commit that the code comes from, with +dirty if files differ; empty outside a repository."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        head = git("rev-parse", "HEAD")
+        return head + ("+dirty" if head and git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Installed versions of what can change a result."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = ""
+    return found

@@ -1,0 +1,34 @@
+"""Imported by the fork server and nothing else, since it acts on import: loads everything, uses nothing.
+
+A run then starts by a fork, in milliseconds instead of four seconds. A parallel torch operation here would hang
+every child, so the server must be single-threaded at the end.
+"""
+
+import gc
+import importlib
+import os
+import sys
+
+from reslab.launch import lifeline
+
+lifeline.die_with(int(os.environ["RESLAB_PARENT"]))
+lifeline.SERVER = os.getpid()
+os.setsid()  # Ctrl-C at the terminal is for the parent
+
+NAMES = (
+    *("numpy.random", "torch", "torchmetrics", "pytorch_lightning", "pytorch_lightning.loggers", "sklearn.datasets"),
+    *("scipy.stats", "scipy.special", "hydra.utils", "wandb", "wandb.sdk.launch", "wandb.apis.public", "requests"),
+    "reslab.launch.worker",
+)
+for name in NAMES:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:  # the standard library would swallow it and run on, slowly
+        sys.exit(f"reslab cannot start: {error}")
+
+import torch  # noqa: E402
+
+if torch.cuda.is_initialized() or (sys.platform == "linux" and len(os.listdir("/proc/self/task")) != 1):
+    sys.exit("reslab cannot start: an import opened threads or a GPU in the fork server")
+gc.collect()
+gc.freeze()

@@ -1,0 +1,68 @@
+"""Starts worker processes from one warm fork server (Linux), or afresh (elsewhere)."""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+LEAKED = (
+    *("LOCAL_RANK", "RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    *("PL_GLOBAL_SEED", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE", "WANDB_RUN_GROUP", "WANDB_NAME"),
+)
+# BLAS threads would make the server unfit for forking; one OpenMP thread is what its children start from
+SERVER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "WANDB_ERROR_REPORTING": "false"}
+
+
+def context() -> Any:
+    """The way to start processes here; the fork server itself starts with the first process, or with `warm`."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    ctx = multiprocessing.get_context("forkserver")
+    ctx.set_forkserver_preload(["reslab.launch.preload"])
+    os.environ.update({"RESLAB_PARENT": str(os.getpid()), **SERVER_ENVIRONMENT})
+    for name in LEAKED:
+        os.environ.pop(name, None)
+    return ctx
+
+
+def warm() -> None:
+    """Let the server begin to import while the caller goes on; call it from the main thread."""
+    if context().get_start_method() == "forkserver":
+        multiprocessing.forkserver.ensure_running()
+
+
+def start(
+    target: Callable[..., None], args: tuple, *, log: Path, environment: Mapping[str, str], threads: int
+) -> BaseProcess:
+    """A process of its own session that writes to `log`, dies with this one, and runs `target(*args)`."""
+    process = context().Process(target=_enter, args=(target, args, str(log), dict(environment), threads))
+    try:
+        process.start()
+    except (EOFError, ConnectionError) as error:
+        raise RuntimeError("the fork server did not start; its message is above") from error
+    return process
+
+
+def _enter(target: Callable[..., None], args: tuple, log: str, environment: dict[str, str], threads: int) -> None:
+    import signal
+
+    from reslab.launch import lifeline
+
+    os.setsid()
+    parent = multiprocessing.parent_process()
+    lifeline.die_with(lifeline.SERVER or (parent.pid if parent and parent.pid else os.getppid()))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    os.environ.update(environment)
+    import torch
+
+    torch.set_num_threads(threads)
+    target(*args)

@@ -1,0 +1,327 @@
+"""One run, from its frozen config to result.json: the only place where nets, data, training and tracking meet."""
+
+import hashlib
+import logging
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from reslab.callbacks import schedule as when
+from reslab.callbacks.checkpoint import Save, replace, usable
+from reslab.callbacks.progress import Progress
+from reslab.callbacks.record import Record, Row
+from reslab.data import normalise
+from reslab.data.arrays import Arrays, cached, hash_of
+from reslab.data.module import ImageData, Part
+from reslab.data.plan import Plan
+from reslab.data.split import stratified
+from reslab.launch.construct import construct, make_net
+from reslab.nets.build import Net
+from reslab.nets.initialise import Law, initialise
+from reslab.runs.folder import RunFolder, read_json, write_json
+from reslab.runs.record import Rows
+from reslab.runs.status import write_status
+from reslab.specs import NetSpec
+from reslab.training import schedule
+from reslab.training.classifier import Classifier
+from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
+from reslab.training.optimise import groups
+from reslab.training.outcome import outcome
+from reslab.tracking.run import Tracker, tracked
+
+LONGEST_SLICE = 10  # steps; bounds the time between two looks at the progress bar, costs Lightning's 0.3 ms each
+
+
+def read_data(config: Mapping[str, Any]) -> Callable[[str], Arrays]:
+    """Reader of a part of the configured source, through the cache under outputs."""
+    data = config["data"]
+    source = construct(data["source"], config["trust"])
+    cache = Path(config["outputs"]) / "cache"
+    return lambda part: cached(lambda: source.read(part), cache, f"{data['fingerprint'][:16]}-{part}")
+
+
+def build_net(config: Mapping[str, Any]) -> nn.Module:
+    """The initialised net of a config, in channels_last order."""
+    made = make_net(config)
+    net = Net(made) if isinstance(made, NetSpec) else made
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"net gave {type(made).__name__}; it must give a NetSpec or a torch module")
+    init = config["init"]
+    initialise(net, seed=config["seeds"]["init"], conv=Law(**init["conv"]), linear=Law(**init["linear"]))
+    return net.to(memory_format=torch.channels_last)
+
+
+def build_data(config: Mapping[str, Any], stops: tuple[int, ...]) -> ImageData:
+    """The data module of a config; `stops` as in `callbacks.schedule.slices`."""
+    data, recipe, seeds = config["data"], config["recipe"], config["seeds"]
+    augment = recipe["augment"]
+    plan = partial(
+        Plan,
+        batch=recipe["batch"],
+        pad=augment["pad"],
+        flip=augment["flip"],
+        order_seed=seeds["order"],
+        augment_seed=seeds["augment"],
+    )
+    return ImageData(
+        read=read_data(config),
+        held_out=data["validation"],
+        split_seed=data["split_seed"],
+        normalise={"pixel_mean": normalise.pixel_mean, "channel": normalise.channel}[recipe["normalise"]],
+        plan=lambda rows: plan(rows=rows),
+        stops=stops,
+    )
+
+
+def build_classifier(config: Mapping[str, Any], net: nn.Module) -> Classifier:
+    """Net, optimiser and learning rate of a config."""
+    recipe = config["recipe"]
+    make = construct(recipe["optimiser"], config["trust"])
+    shape = construct(recipe["schedule"], config["trust"])
+    warmup = recipe["warmup"]
+    factor = partial(
+        schedule.factor,
+        steps=recipe["steps"],
+        shape=shape,
+        warmup=warmup["steps"],
+        warmup_factor=warmup["factor"],
+    )
+    return Classifier(
+        net,
+        optimiser=lambda n: make(
+            groups(n, weight_decay=recipe["weight_decay"], decay=recipe["decay"]), lr=recipe["lr"]
+        ),
+        lr=lambda step: recipe["lr"] * factor(step),
+        seed=config["seeds"]["augment"],
+    )
+
+
+def prepare_data(config: dict[str, Any]) -> None:
+    """Decode and check both parts into the cache, so that no run starts on bad data."""
+    read = read_data(config)
+    for name in ("train", "test"):
+        read(name)
+
+
+def run(path: str) -> None:
+    """Train the run of this folder; a failure is recorded, with its traceback in the log."""
+    folder = RunFolder(Path(path))
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no hardware list and no advertisements
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
+        Run(folder, config).execute()
+    except Exception as error:
+        traceback.print_exc()
+        reason = (str(error).splitlines() or [""])[0]
+        sys.stdout.flush()
+        write_json(folder.result, {"outcome": "failed", "reason": f"{type(error).__name__}: {reason}"[:500]})
+        write_status(folder, "ended", reason="failed")
+        sys.exit(1)
+
+
+class Run:
+    """The stages of one run, in order; holds what they share."""
+
+    def __init__(self, folder: RunFolder, config: dict[str, Any]) -> None:
+        """Nothing is built yet."""
+        self.folder, self.config = folder, config
+        self.began = time.monotonic()
+        self.times: dict[str, float] = {}
+        previous = read_json(folder.status) or {}
+        self.attempt = int(previous.get("attempt", 1))
+        self.origin = int(previous.get("origin", self.attempt))
+        self.steps = config["recipe"]["steps"]
+        evaluation = config["evaluation"]
+        self.scored = when.evenly(self.steps, evaluation["points"])
+        self.saved = when.every(self.steps, config["checkpoint_every"])
+        self.kept = when.log_spaced(self.steps) if config["checkpoints"] == "log" else ()
+
+    def execute(self) -> None:
+        """Build, fit, evaluate, write the result."""
+        self._tell(0, 0.0)
+        net = build_net(self.config)
+        self.params = sum(p.numel() for p in net.parameters())
+        module = build_classifier(self.config, net)
+        stops = when.slices(self.steps, LONGEST_SLICE, self.scored, self.saved, self.kept)
+        data = build_data(self.config, stops)
+        self._lap("build")
+        checkpoint, problems = usable(self.folder.checkpoints)
+        for problem in problems:
+            print(problem, "- using", checkpoint.name if checkpoint else "no checkpoint: starting at step 0", flush=True)
+        if checkpoint is None:
+            self.origin = self.attempt
+            self._tell(0, 0.0)
+        rows = Rows(self.folder.metrics, self.attempt)
+        with tracked(self.config, attempt=self.origin) as tracker:
+            trainer = self._trainer(rows, tracker)
+            self._lap("open")
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+            if trainer.interrupted:
+                raise KeyboardInterrupt
+            self._lap("fit")
+            result = self._finish(trainer, module, data)
+            tracker.finish(result)
+        self._lap("close")
+        rows.close()
+        result["times"] = self.times
+        self._keep_weights(net, data)
+        write_json(self.folder.result, result)
+        write_status(self.folder, "ended", attempt=self.attempt, origin=self.origin, reason=result["outcome"])
+
+    def _trainer(self, rows: Rows, tracker: Tracker) -> pl.Trainer:
+        config = self.config
+
+        def write(row: Row) -> None:
+            rows.write(row)
+            tracker.log(row)
+
+        extra = [construct(node, config["trust"]) for node in config["callbacks"].values()]
+        self.progress = Progress(self._tell)
+        own = [Record(at=self.scored, score=self._score, write=write), self.progress]
+        save = Save(self.folder.checkpoints, at=self.saved, keep=self.kept)
+        return pl.Trainer(
+            accelerator=config["trainer"]["accelerator"],
+            devices=1,
+            precision={"fp32": "32-true", "bf16-mixed": "bf16-mixed"}[config["recipe"]["precision"]],
+            max_epochs=1,
+            callbacks=[*own, *extra, save],
+            logger=tracker.lightning_logger() or False,
+            default_root_dir=self.folder.path,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+        )
+
+    def _subset(self, data: ImageData) -> Part:
+        """The fixed stratified training images of scheduled evaluations."""
+        assert data.train is not None
+        leave = len(data.train) - self.config["evaluation"]["subset"]
+        if leave <= 0:
+            self.subset_hash = None
+            return data.train
+        kept, _ = stratified(data.train.labels.cpu().numpy(), leave, data._split_seed, "evaluation")
+        self.subset_hash = hash_of(kept)
+        return data.train.select(kept)
+
+    def _measure(self, net: nn.Module, part: Part, data: ImageData) -> Score:
+        precision = data.trainer.precision_plugin.forward_context  # type: ignore[union-attr]
+        batch = self.config["evaluation"]["batch"]
+        return evaluate(
+            net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision
+        )
+
+    def _score(self, module: Classifier, data: ImageData) -> dict[str, Score]:
+        if not hasattr(self, "subset"):
+            self.subset = self._subset(data)
+        scores = {"train": self._measure(module.net, self.subset, data)}
+        if len(data.validation):
+            scores["validation"] = self._measure(module.net, data.validation, data)
+        return scores
+
+    def _finish(self, trainer: pl.Trainer, module: Classifier, data: ImageData) -> dict[str, Any]:
+        """Clean evaluation of the final weights; test data are read here and nowhere else."""
+        assert data.train is not None
+        net, bad = module.net, int(module.first_bad_step)
+        scores: dict[str, Score] = {}
+        if bad < 0:
+            scores["train"] = self._measure(net, data.train, data)
+            fresh = with_fresh_statistics(
+                net,
+                self.subset.images,
+                normalise=data.normalisation,
+                batch=self.config["recipe"]["batch"],
+                precision=trainer.precision_plugin.forward_context,
+            )
+            scores["train_fresh_norm"] = self._measure(fresh, data.train, data)
+            if len(data.validation):
+                scores["validation"] = self._measure(net, data.validation, data)
+            scores["test"] = self._measure(net, data.test(), data)
+        self._lap("evaluate")
+        train = scores.get("train", Score(0, 1, 0.0))
+        classes = self.config["data"]["classes"]
+        step = int(trainer.global_step)
+        return {
+            "outcome": outcome(errors=train.errors, n=train.n, classes=classes, first_bad_step=bad),
+            "reason": f"the loss was not finite at step {bad}" if bad >= 0 else None,
+            "first_bad_step": bad if bad >= 0 else None,
+            "cell": self.config["run"]["cell"],
+            "seed": self.config["seed"],
+            "step": step,
+            "samples": step * self.config["recipe"]["batch"],
+            "attempt": self.attempt,
+            **{name: _as_record(score) for name, score in scores.items()},
+            **{key: self.config["run"][key] for key in ("norm_params", "macs")},
+            "params": self.params,
+            "split": data.split_hashes,
+            "evaluation_subset": self.subset_hash,
+            "weights": weights_hash(net),
+            "images_per_second": round(self._rate(data), 2),
+            "hardware": hardware(trainer),
+        }
+
+    def _rate(self, data: ImageData) -> float:
+        return self.progress.rate() * data.plan.batch
+
+    def _keep_weights(self, net: nn.Module, data: ImageData) -> None:
+        """The final checkpoint replaces those of the running time."""
+        folder, last = self.folder.checkpoints, self.folder.checkpoints / "last.ckpt"
+        if self.config["checkpoints"] == "none":
+            last.unlink(missing_ok=True)
+        else:
+            norm = data.normalisation
+            state = {
+                "schema": 1,
+                "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
+                "normalisation": {"mean": norm.mean.cpu(), "std": norm.std.cpu()},
+                "config": self.config,
+            }
+            replace(last, lambda path: torch.save(state, path))
+        (folder / "previous.ckpt").unlink(missing_ok=True)
+
+    def _tell(self, step: int, rate: float) -> None:
+        facts = {"attempt": self.attempt, "origin": self.origin, "step": step, "steps": self.steps}
+        write_status(self.folder, "running", rate=round(rate, 3), **facts)
+
+    def _lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.times[name] = round(now - self.began - sum(self.times.values()), 4)
+
+
+def _as_record(score: Score) -> dict[str, float | int]:
+    return {"error": score.error, "errors": score.errors, "n": score.n, "cross_entropy": score.cross_entropy}
+
+
+def weights_hash(net: nn.Module) -> str:
+    """SHA-256 over every tensor of the net, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def hardware(trainer: pl.Trainer) -> dict[str, Any]:
+    """What the run was computed on."""
+    device = trainer.strategy.root_device
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": gpu or "cpu",
+    }
