@@ -3,17 +3,16 @@
 import re
 from pathlib import Path
 
-import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from reslab.launch.compose import did_you_mean, leaves
+from reslab.launch.compose import did_you_mean, known_keys
 from reslab.launch.paths import conf_folder
 
 PLAIN = "a plain net is shortcut=none, a residual net any other shortcut; block says which convolutions a branch has"
 
 
-def explain(error: BaseException) -> str | None:
+def explain(error: BaseException, verb: str, arguments: list[str]) -> str | None:
     """One message for what a user can mend; None for a defect of ours, which deserves its trace."""
     chain: list[BaseException] = []
     current: BaseException | None = error
@@ -25,7 +24,8 @@ def explain(error: BaseException) -> str | None:
         return str(error)
     key = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text)
     if key:
-        return _unknown_key(key[1].partition("=")[0])
+        name = key[1].partition("=")[0]
+        return f"unknown key {name!r}{did_you_mean(name, known_keys('train' if verb == 'plan' else verb, arguments))}"
     missing = re.search(r"(?:Could not find|In '[^']+': Could not load) '?([\w/]+)/([\w.-]+)'?", text)
     if missing:
         return _unknown_choice(missing[1], missing[2])
@@ -39,16 +39,3 @@ def _unknown_choice(group: str, choice: str) -> str:
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
     said = f"{group}={choice} is unknown; it is one of {', '.join(known) or 'none'}"
     return f"{said}\n{PLAIN}" if group == "block" and choice in ("plain", "residual") else said
-
-
-def _unknown_key(key: str) -> str:
-    known: dict[str, object] = {}
-    for file in conf_folder().rglob("*.yaml"):
-        group = file.parent.relative_to(conf_folder()).as_posix()
-        content = yaml.safe_load(file.read_text()) or {}
-        package = "" if group in (".", "experiment", "debug", "intervention") else group
-        if group == ".":
-            content = {k: v for k, v in content.items() if k not in ("defaults", "hydra")} if file.stem == "train" else {}
-        known |= {f"{package}.{name}".strip("."): value for name, value in leaves(content) if name}
-        known |= {package: None} if package else {}
-    return f"unknown key {key!r}{did_you_mean(key, known)}"

@@ -36,7 +36,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except Exception as error:
-        message = explain(error)
+        message = explain(error, verb, arguments)
         if message is None:
             raise
         fail(message)

@@ -9,10 +9,17 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reslab.launch.paths import conf_folder
 
 
 class Composer:
@@ -41,9 +48,14 @@ class Composer:
 
     def _split(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], list[Override]]:
         parsed = self._parser.parse_overrides(list(overrides))
-        is_group = self._loader.repository.group_exists
-        groups = tuple(o.input_line for o in parsed if is_group(o.key_or_group))
-        return groups, [o for o in parsed if not is_group(o.key_or_group) and not o.is_hydra_override()]
+        groups = tuple(o.input_line for o in parsed if self._is_group(o))
+        return groups, [o for o in parsed if not self._is_group(o) and not o.is_hydra_override()]
+
+    def _is_group(self, override: Override) -> bool:
+        """A choice of this verb's defaults list, or a group that is added to it; `report` knows `experiment` as text."""
+        group = override.key_or_group
+        chosen = group in self._master.hydra.runtime.choices or override.is_add()
+        return chosen and self._loader.repository.group_exists(group)
 
     def _base(self, groups: tuple[str, ...]) -> tuple[DictConfig, DictConfig]:
         if groups not in self._bases:
@@ -52,6 +64,31 @@ class Composer:
             OmegaConf.set_struct(task, True)
             self._bases[groups] = full, task
         return self._bases[groups]
+
+
+def compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """One config outside a Hydra application (other verbs, notebooks), checked as a sweep's points are."""
+    clear = GlobalHydra.instance().clear
+    clear()
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            loader = GlobalHydra.instance().config_loader()
+            master = loader.load_configuration(verb, [], RunMode.RUN)
+            return Composer(loader, master).point(list(overrides))
+    finally:
+        clear()
+
+
+def known_keys(verb: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Every key of a verb's config, with the group choices that can be made out in a command line."""
+    words = [word.lstrip("+") for word in arguments if "=" in word and not word.startswith("-")]
+    for chosen in (words, []):
+        groups = [w for w in chosen if (conf_folder() / w.partition("=")[0] / f"{w.partition('=')[2]}.yaml").is_file()]
+        try:
+            return dict(leaves(OmegaConf.to_container(compose(verb, groups)[0], resolve=False)))
+        except (HydraException, OmegaConfBaseException, ValueError):
+            continue
+    return {}
 
 
 def check(overrides: Sequence[Override], base: DictConfig) -> None:

@@ -83,13 +83,7 @@ class Freezer:
 
     def job(self, composed: DictConfig, choices: Mapping[str, Any], overrides: tuple[str, ...]) -> Job:
         """Resolve, check and identify one point. ValueError or FileNotFoundError says what is wrong and what works."""
-        try:
-            config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-        except OmegaConfBaseException as error:
-            raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
-        config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
-        _check_numbers(config)
-        _resolve(config)
+        config = resolve(composed, choices)
         config["data"]["fingerprint"] = self._fingerprint(config)
         spec = describe(config)
         counts = cost(spec) if spec is not None else None
@@ -116,6 +110,18 @@ class Freezer:
         if key not in self._fingerprints:
             self._fingerprints[key] = construct(source, config["trust"]).fingerprint()
         return self._fingerprints[key]
+
+
+def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain, checked config with the choice made in each group; ValueError says what is wrong and what works."""
+    try:
+        config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
+    config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
+    _check_numbers(config)
+    _resolve(config)
+    return config
 
 
 def _counts(counts: Cost | None) -> dict[str, int | None]:
@@ -195,3 +201,13 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = ""
     return found
+
+
+def resolve_verb(composed: DictConfig) -> dict[str, Any]:
+    """The plain config of a verb that trains nothing; ValueError for a setting that must be given."""
+    missing = OmegaConf.missing_keys(composed)
+    if missing:
+        names = ", ".join(f"{name}=..." for name in sorted(missing))
+        raise ValueError(f"missing {names}")
+    config: Any = OmegaConf.to_container(composed, resolve=True)
+    return config

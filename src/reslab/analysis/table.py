@@ -1,0 +1,108 @@
+"""Runs on disk as tables: one row per run, per cell, per pair of depths. Statistics and verdicts are not made here."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reslab.runs.folder import RunFolder, read_json
+from reslab.runs.plan import experiments, plan_file, read_plan
+from reslab.runs.status import state
+
+AXES = (
+    *("block", "order", "shortcut", "norm", "net", "data", "recipe", "intervention"),
+    *("depth", "width", "lr", "steps", "batch", "precision"),
+)
+COUNTS = ("params", "norm_params", "macs")
+
+
+def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
+    """One row per planned run: choices, state, outcome, clean errors (share, 0 to 1), cross-entropy (nats), cost.
+
+    A diverged run counts as chance error, (classes - 1) / classes, and is flagged by its outcome. ValueError for
+    an experiment without a plan.
+    """
+    known = experiments(outputs)
+    if experiment is not None and experiment not in known:
+        raise ValueError(
+            f"no runs of experiment={experiment} in {outputs}; it has {', '.join(known) or 'none'}; "
+            f"to make them: reslab train experiment={experiment}"
+        )
+    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    for name in known if experiment is None else [experiment]:
+        for entry in read_plan(plan_file(outputs, name)):
+            entries.setdefault((entry["cell"], entry["seed"]), entry)
+    return pl.DataFrame([_row(entry) for entry in entries.values()], infer_schema_length=None)
+
+
+def _row(entry: dict[str, Any]) -> dict[str, Any]:
+    folder = RunFolder(Path(entry["folder"]))
+    result = read_json(folder.result) or {}
+    outcome = result.get("outcome")
+    chance = (entry["classes"] - 1) / entry["classes"]
+    row: dict[str, Any] = {name: entry[name] for name in ("cell", "label", "seed", *AXES, *COUNTS)}
+    row |= {"params": result.get("params", entry["params"]), "state": state(folder), "outcome": outcome}
+    for part in ("train", "train_fresh_norm", "validation", "test"):
+        score = result.get(part, {})
+        missing = chance if outcome == "diverged" else None
+        row[f"{part}_error"] = score.get("error", missing)
+        row[f"{part}_cross_entropy"] = score.get("cross_entropy")
+    hardware, times = result.get("hardware", {}), result.get("times", {})
+    row |= {"device": hardware.get("device"), "threads": hardware.get("threads")}
+    row |= {"images_per_second": result.get("images_per_second"), "seconds": sum(times.values()) or None}
+    return row | {"weights": result.get("weights"), "folder": entry["folder"]}
+
+
+def varying(table: pl.DataFrame) -> list[str]:
+    """The axes that take more than one value; shortcut and depth always."""
+    return [axis for axis in AXES if axis in ("shortcut", "depth") or table[axis].n_unique() > 1]
+
+
+def cells(table: pl.DataFrame) -> pl.DataFrame:
+    """One row per cell: n, mean and sample standard deviation of errors and cross-entropy, outcomes in words."""
+    measured = pl.col("outcome").is_in(["trained", "at_chance", "diverged"])
+    names = ("train_error", "train_cross_entropy", "validation_error", "test_error")
+    scores = [
+        expression
+        for name in names
+        for expression in (pl.col(name).mean().alias(f"{name}_mean"), pl.col(name).std().alias(f"{name}_sd"))
+    ]
+    words = pl.coalesce("outcome", "state").value_counts(sort=True).alias("_counts")
+    return (
+        table.group_by("cell", *AXES, *COUNTS, maintain_order=True)
+        .agg(measured.sum().alias("n"), *scores, words)
+        .with_columns(outcomes=pl.col("_counts").map_elements(_in_words, return_dtype=pl.String))
+        .drop("_counts")
+        .sort([axis for axis in AXES if axis not in ("shortcut", "depth")] + ["shortcut", "depth"])
+    )
+
+
+def gaps(cell_table: pl.DataFrame) -> pl.DataFrame:
+    """Each depth against each shallower one of the same family: difference of mean clean training errors (share).
+
+    Positive: the deeper net is worse. A plain difference of means, without interval and without verdict.
+    """
+    family = [axis for axis in AXES if axis != "depth"]
+    scored = cell_table.drop_nulls("train_error_mean").select(*family, "depth", "n", error="train_error_mean")
+    pairs = scored.join(scored, on=family, suffix="_shallower").filter(pl.col("depth_shallower") < pl.col("depth"))
+    return pairs.with_columns(gap=pl.col("error") - pl.col("error_shallower")).sort(*family, "depth", "depth_shallower")
+
+
+def differences(table: pl.DataFrame) -> list[str]:
+    """What differs between runs beside their settings: sentences for the reader, none if all is equal."""
+    said = []
+    for name in ("device", "threads"):
+        values = table[name].drop_nulls().unique().sort().to_list()
+        if len(values) > 1:
+            shown = ", ".join(map(str, values))
+            said.append(f"runs differ in {name} ({shown}): equal seeds are then not bitwise comparable")
+    return said
+
+
+def _in_words(counts: Any) -> str:
+    return ", ".join(f"{item['count']} {item['']}" if "" in item else _pair(item) for item in counts)
+
+
+def _pair(item: dict[str, Any]) -> str:
+    name = next(value for key, value in item.items() if key != "count")
+    return f"{item['count']} {name}"

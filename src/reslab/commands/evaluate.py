@@ -1,0 +1,93 @@
+"""`reslab evaluate run=FOLDER [data=NAME]`: load a finished run and measure its clean errors again."""
+
+import time
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from reslab import api
+from reslab.data.arrays import Arrays
+from reslab.data.module import part
+from reslab.data.split import stratified
+from reslab.launch.compose import compose
+from reslab.launch.freeze import resolve_verb
+from reslab.launch.worker import read_data
+from reslab.runs.folder import RunFolder, read_json, write_json
+from reslab.training.evaluate import Score, evaluate
+
+
+def main(arguments: list[str]) -> int:
+    """Print recorded and measured errors side by side, and keep them in the run folder."""
+    composed, choices = compose("evaluate", arguments)
+    config = resolve_verb(composed)
+    folder = RunFolder(Path(config["run"]).absolute())
+    trained = api.load(folder.path, trust=config["trust"])
+    own = "data" not in config
+    name = trained.config["choices"]["data"] if own else choices["data"]
+    frozen = trained.config if own else _with_data(trained.config, config["data"], config["trust"])
+    frozen = frozen | {"trust": config["trust"]}
+    parts = _parts(frozen, own)
+    measured = {key: _measure(trained, arrays) for key, arrays in parts.items()}
+    _show(measured, (read_json(folder.result) or {}) if own else {}, Console(highlight=False))
+    target = folder.path / "evaluations" / f"{name}.json"
+    target.parent.mkdir(exist_ok=True)
+    record = {key: score._asdict() | {"error": score.error} for key, score in measured.items()}
+    write_json(target, {"data": name, "measured": time.time(), **record})
+    print(f"wrote {target}")
+    return 0
+
+
+def _with_data(frozen: dict[str, Any], data: dict[str, Any], trust: list[str]) -> dict[str, Any]:
+    """The run's config with other data; ValueError where the net cannot take their images or classes."""
+    for key in ("channels", "classes"):
+        if data[key] != frozen["data"][key]:
+            raise ValueError(f"the run was trained with data.{key}={frozen['data'][key]}, the new data have {data[key]}")
+    from reslab.launch.construct import construct
+
+    fingerprint = construct(data["source"], trust).fingerprint()
+    return frozen | {"data": data | {"fingerprint": fingerprint}}
+
+
+def _parts(config: dict[str, Any], own: bool) -> dict[str, Arrays]:
+    read, data = read_data(config), config["data"]
+    train = read("train")
+    if not own:
+        return {"train": train, "test": read("test")}
+    kept, held = stratified(train.labels, data["validation"], data["split_seed"], "validation")
+    chosen = {"train": kept, "validation": held} if len(held) else {"train": kept}
+    return {key: Arrays(train.images[rows], train.labels[rows]) for key, rows in chosen.items()} | {"test": read("test")}
+
+
+def _measure(trained: api.Trained, arrays: Arrays) -> Score:
+    images = part(arrays, torch.device("cpu"))
+    bf16 = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
+    return evaluate(
+        trained.net,
+        images.images,
+        images.labels,
+        normalise=trained.normalisation,
+        batch=trained.config["evaluation"]["batch"],
+        precision=bf16 if trained.config["recipe"]["precision"] == "bf16-mixed" else nullcontext,
+    )
+
+
+def _show(measured: dict[str, Score], recorded: dict[str, Any], out: Console) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("part", "n", "error %", "recorded %", "cross-entropy", "recorded"):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    for name, score in measured.items():
+        old = recorded.get(name)
+        table.add_row(
+            name,
+            str(score.n),
+            f"{100 * score.error:.2f}",
+            f"{100 * old['error']:.2f}" if old else "",
+            f"{score.cross_entropy:.4g}",
+            f"{old['cross_entropy']:.4g}" if old else "",
+        )
+    out.print(table)
