@@ -56,7 +56,9 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
     """
     file = Path(run_folder) / "checkpoints" / "last.ckpt"
     if not file.exists():
-        raise ValueError(f"{run_folder} holds no final weights ({file.name}); has the run ended, with checkpoints=final?")
+        raise ValueError(
+            f"{run_folder} holds no final weights ({file.name}); has the run ended, with checkpoints=final?"
+        )
     try:
         state = torch.load(file, weights_only=True, map_location="cpu")
         config = state["config"] | {"trust": list(trust)}

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class LocalConf:
-    """hydra/launcher=local"""
+    """Settings of hydra/launcher=local: none."""
 
     _target_: str = "hydra_plugins.reslab.local.LocalLauncher"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from torch import nn
 
 from reslab.data.module import Slice
 
@@ -23,6 +24,7 @@ class Save(Checkpoint):
     ) -> None:
         """Save, but neither on the last slice nor while stopping: resuming there would train one slice too many."""
         if batch.stop in self._keep:
+            assert isinstance(pl_module.net, nn.Module)
             state = {"state_dict": pl_module.net.state_dict(), "step": batch.stop}
             replace(self._folder / f"step={batch.stop:06d}.ckpt", lambda path: torch.save(state, path))
         if batch.stop in self._at and not trainer.is_last_batch and not trainer.should_stop:

@@ -43,7 +43,8 @@ class Record(pl.Callback):
 
     def _row(self, trainer: pl.Trainer, module: pl.LightningModule, row: Row) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit()
-        assert isinstance(module, Classifier) and isinstance(data, ImageData)
+        assert isinstance(module, Classifier)
+        assert isinstance(data, ImageData)
         for name, score in self._score(module, data).items():
             row |= {f"{name}/error": score.error, f"{name}/cross_entropy": score.cross_entropy}
         step = trainer.global_step

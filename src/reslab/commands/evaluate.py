@@ -46,7 +46,9 @@ def _with_data(frozen: dict[str, Any], data: dict[str, Any], trust: list[str]) -
     """The run's config with other data; ValueError where the net cannot take their images or classes."""
     for key in ("channels", "classes"):
         if data[key] != frozen["data"][key]:
-            raise ValueError(f"the run was trained with data.{key}={frozen['data'][key]}, the new data have {data[key]}")
+            raise ValueError(
+                f"the run was trained with data.{key}={frozen['data'][key]}, the new data have {data[key]}"
+            )
     from reslab.launch.construct import construct
 
     fingerprint = construct(data["source"], trust).fingerprint()
@@ -60,7 +62,9 @@ def _parts(config: dict[str, Any], own: bool) -> dict[str, Arrays]:
         return {"train": train, "test": read("test")}
     kept, held = stratified(train.labels, data["validation"], data["split_seed"], "validation")
     chosen = {"train": kept, "validation": held} if len(held) else {"train": kept}
-    return {key: Arrays(train.images[rows], train.labels[rows]) for key, rows in chosen.items()} | {"test": read("test")}
+    return {key: Arrays(train.images[rows], train.labels[rows]) for key, rows in chosen.items()} | {
+        "test": read("test")
+    }
 
 
 def _measure(trained: api.Trained, arrays: Arrays) -> Score:

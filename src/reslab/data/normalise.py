@@ -11,7 +11,7 @@ from torch import Tensor
 class Normalisation:
     """(pixel / 255 - mean) / std, broadcast over a batch."""
 
-    mean: Float[Tensor, "c #h #w"]
+    mean: Float[Tensor, " c #h #w"]
     std: Float[Tensor, "#c 1 1"]
 
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

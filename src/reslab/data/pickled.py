@@ -46,9 +46,7 @@ class _Reader(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR batch needs") from None
 
 
-def read_batch(
-    data: bytes, label: str, where: str
-) -> tuple[UInt8[np.ndarray, "n pixels"], Int64[np.ndarray, " n"]]:
+def read_batch(data: bytes, label: str, where: str) -> tuple[UInt8[np.ndarray, "n pixels"], Int64[np.ndarray, " n"]]:
     """Pixels and labels of one batch; ValueError for anything but an original batch."""
     try:
         batch = _Reader(io.BytesIO(data), encoding="bytes").load()

@@ -52,7 +52,7 @@ class Composer:
         return groups, [o for o in parsed if not self._is_group(o) and not o.is_hydra_override()]
 
     def _is_group(self, override: Override) -> bool:
-        """A choice of this verb's defaults list, or a group that is added to it; `report` knows `experiment` as text."""
+        """A choice of this verb's defaults list, or a group added to it; for `report`, `experiment` is a text."""
         group = override.key_or_group
         chosen = group in self._master.hydra.runtime.choices or override.is_add()
         return chosen and self._loader.repository.group_exists(group)

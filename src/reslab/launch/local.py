@@ -13,7 +13,6 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from reslab.launch.compose import Composer
 from reslab.launch.freeze import Freezer, Job
-from reslab.launch.sweep import Sweep
 
 Points = Sequence[Sequence[str]]
 

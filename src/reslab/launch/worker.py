@@ -33,12 +33,12 @@ from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.runs.record import Rows
 from reslab.runs.status import write_status
 from reslab.specs import NetSpec
+from reslab.tracking.run import Tracker, tracked
 from reslab.training import schedule
 from reslab.training.classifier import Classifier
 from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
 from reslab.training.optimise import groups
 from reslab.training.outcome import outcome
-from reslab.tracking.run import Tracker, tracked
 
 LONGEST_SLICE = 10  # steps; bounds the time between two looks at the progress bar, costs Lightning's 0.3 ms each
 
@@ -59,7 +59,7 @@ def build_net(config: Mapping[str, Any]) -> nn.Module:
         raise ValueError(f"net gave {type(made).__name__}; it must give a NetSpec or a torch module")
     init = config["init"]
     initialise(net, seed=config["seeds"]["init"], conv=Law(**init["conv"]), linear=Law(**init["linear"]))
-    return net.to(memory_format=torch.channels_last)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from its stubs
 
 
 def build_data(config: Mapping[str, Any], stops: tuple[int, ...]) -> ImageData:
@@ -158,7 +158,9 @@ class Run:
         self._lap("build")
         checkpoint, problems = usable(self.folder.checkpoints)
         for problem in problems:
-            print(problem, "- using", checkpoint.name if checkpoint else "no checkpoint: starting at step 0", flush=True)
+            print(
+                problem, "- using", checkpoint.name if checkpoint else "no checkpoint: starting at step 0", flush=True
+            )
         if checkpoint is None:
             self.origin = self.attempt
             self._tell(0, 0.0)
@@ -193,7 +195,7 @@ class Run:
         return pl.Trainer(
             accelerator=config["trainer"]["accelerator"],
             devices=1,
-            precision={"fp32": "32-true", "bf16-mixed": "bf16-mixed"}[config["recipe"]["precision"]],
+            precision="32-true" if config["recipe"]["precision"] == "fp32" else "bf16-mixed",
             max_epochs=1,
             callbacks=[*own, *extra, save],
             logger=tracker.lightning_logger() or False,
@@ -219,9 +221,7 @@ class Run:
     def _measure(self, net: nn.Module, part: Part, data: ImageData) -> Score:
         precision = data.trainer.precision_plugin.forward_context  # type: ignore[union-attr]
         batch = self.config["evaluation"]["batch"]
-        return evaluate(
-            net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision
-        )
+        return evaluate(net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision)
 
     def _score(self, module: Classifier, data: ImageData) -> dict[str, Score]:
         if not hasattr(self, "subset"):

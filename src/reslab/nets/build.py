@@ -29,7 +29,7 @@ class ResidualUnit(nn.Module):
         """(n, c_in, h, w) to (n, c_out, h / stride, w / stride)."""
         activated = self.before(x)
         out = self.branch(activated)
-        if self.shortcut is not None:  # the question of the project
+        if self.shortcut is not None and self.join is not None:  # the question of the project
             out = self.join(out, self.shortcut(activated if self.shortcut_reads_activated else x))
         return self.after(out)
 

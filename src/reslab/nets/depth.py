@@ -41,6 +41,4 @@ def imagenet(depth: int, *, convs: int, widths: Sequence[int]) -> tuple[Stage, .
             f"valid depths are {', '.join(map(str, valid)) or 'none'}" + (f" ({others})" if others else "")
         )
     units = IMAGENET[depth][1]
-    return tuple(
-        Stage(n, width, 1 if at == 0 else 2) for at, (n, width) in enumerate(zip(units, widths, strict=True))
-    )
+    return tuple(Stage(n, width, 1 if at == 0 else 2) for at, (n, width) in enumerate(zip(units, widths, strict=True)))

@@ -40,9 +40,9 @@ class Law:
 
     def std(self, weight: torch.Tensor) -> float:
         """Standard deviation for this weight of shape (out, in, ...)."""
-        fans = {"in": weight[0].numel(), "out": weight[:, 0].numel()}
-        fans["average"] = (fans["in"] + fans["out"]) / 2
-        return math.sqrt(self.gain / fans[self.fan])
+        fan_in, fan_out = weight[0].numel(), weight[:, 0].numel()
+        fan = {"in": fan_in, "out": fan_out, "average": (fan_in + fan_out) / 2}[self.fan]
+        return math.sqrt(self.gain / fan)
 
 
 def initialise(net: nn.Module, *, seed: int, conv: Law, linear: Law) -> None:

@@ -81,7 +81,9 @@ def _check(net: NetSpec, stages: tuple[Stage, ...]) -> None:
     if size % total:
         below = size // total * total
         near = f"{below} or {below + total}" if below else str(total)
-        raise ValueError(f"images of {size} x {size} pixels cannot be divided by the net's strides ({total}); use {near}")
+        raise ValueError(
+            f"images of {size} x {size} pixels cannot be divided by the net's strides ({total}); use {near}"
+        )
     for ops, _ in net.paths():
         for op in ops:
             if hasattr(op, "channels"):

@@ -1,9 +1,8 @@
 """Tables of an experiment for the terminal."""
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
-
-import polars as pl
 
 from reslab.analysis.table import varying
 

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 
+Mode = Literal["online", "offline", "disabled"]
 INIT_TIMEOUT, FINISH_TIMEOUT = 30, 60  # seconds that a dead network may delay a run
 
 
@@ -111,7 +112,7 @@ def _open(config: Mapping[str, Any], attempt: int) -> Any | None:
         return None
     for attempted in dict.fromkeys((mode, "offline")):
         try:
-            opened = wandb.init(mode=attempted, settings=_settings(), **options)
+            opened = wandb.init(settings=_settings(), **options, mode=cast(Mode, attempted))
             opened.define_metric("step", hidden=True)
             opened.define_metric("*", step_metric="step")
             return opened

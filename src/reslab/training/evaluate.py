@@ -29,9 +29,7 @@ Normalise = Callable[[UInt8[Tensor, "n c h w"]], Float[Tensor, "n c h w"]]
 Precision = Callable[[], AbstractContextManager]
 
 
-def batches(
-    images: UInt8[Tensor, "n c h w"], normalise: Normalise, size: int
-) -> Iterator[Float[Tensor, "m c h w"]]:
+def batches(images: UInt8[Tensor, "n c h w"], normalise: Normalise, size: int) -> Iterator[Float[Tensor, "m c h w"]]:
     """Normalised images in order, `size` at a time."""
     for chunk in images.split(size):
         yield normalise(chunk).contiguous(memory_format=torch.channels_last)

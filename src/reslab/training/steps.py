@@ -23,7 +23,8 @@ def train_steps(
     """One optimiser step per batch; returns summed loss, errors and images, all still on the device.
 
     `lr` gives the rate of a step. Layers that draw random numbers (dropout) draw from a stream of (seed, step), so
-    that a resumed run and a measured run draw the same. `first_bad` keeps, in place, the first step whose loss was not finite (-1: none).
+    that a resumed run and a measured run draw the same. `first_bad` keeps, in place, the first step whose loss was
+    not finite (-1: none).
     """
     totals = torch.zeros(3, device=first_bad.device)
     for step, images, labels in batches:
