@@ -1,20 +1,82 @@
-"""One torch thread, checked shapes, no W&B server, tiny configs."""
+"""One torch thread, checked shapes, no W&B server; the table of real components at the end."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["WANDB_MODE"] = "offline"
-os.environ["WANDB_ERROR_REPORTING"] = "false"
+os.environ.update(OMP_NUM_THREADS="1", WANDB_MODE="offline", WANDB_ERROR_REPORTING="false", NETRC="/nonexistent")
 os.environ.pop("WANDB_API_KEY", None)
 
 from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("reslab", "beartype.beartype")
 
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("depth=8", "width=4", "recipe.steps=12", "evaluation.points=3", "checkpoint_every=5", "tracking=disabled")
+outcomes: dict[str, set[str]] = {}
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    """`reslab train` inside this process, in a folder of its own; runs are forked from one warm server."""
+    from reslab.commands.train import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reslab"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    return lambda *overrides: main(list(overrides))
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    patch = pytest.MonkeyPatch()
+    with patch.context() as context:
+        context.chdir(folder)
+        context.setattr(sys, "argv", ["reslab"])
+        from reslab.commands.train import main
+
+        assert main([*SMALL, "shortcut=identity"]) == 0
+    return next((folder / "outputs" / "runs").glob("*/seed=0"))
+
+
+@pytest.fixture
+def finished_run(_finished):
+    """The folder of one small finished run; read it, do not change it."""
+    return _finished
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    for mark in item.iter_markers("real"):
+        name = mark.args[0]
+        if report.when == "call" and report.outcome != "skipped":
+            outcomes.setdefault(name, set()).add("ran" if report.passed else "FAILED")
+        elif report.outcome == "skipped":
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            outcomes.setdefault(name, set()).add(f"skipped: {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """As root everything can be installed, so there a missing component is a failure and not a skip."""
+    missing = [name for name, said in outcomes.items() if any(word.startswith("skipped") for word in said)]
+    if missing and os.geteuid() == 0 and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter):
+    if outcomes:
+        terminalreporter.section("real components")
+        for name, said in sorted(outcomes.items()):
+            terminalreporter.write_line(f"{name:<55} {', '.join(sorted(said))}")

@@ -6,7 +6,7 @@ and a test holds both against each other.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +103,7 @@ class Image:
     classes: int
 
 
+@runtime_checkable
 class Norm(Protocol):
     """How activations are normalised: the number of its weights, and the layer."""
 
@@ -115,6 +116,7 @@ class Norm(Protocol):
         ...
 
 
+@runtime_checkable
 class Order(Protocol):
     """Where norm and activation sit (He 2016, section 4)."""
 

@@ -29,6 +29,8 @@ def explain(error: BaseException, verb: str, arguments: list[str]) -> str | None
     missing = re.search(r"(?:Could not find|In '[^']+': Could not load) '?([\w/]+)/([\w.-]+)'?", text)
     if missing:
         return _unknown_choice(missing[1], missing[2])
+    if "Ambiguous value for argument" in text:
+        return f"{str(error).splitlines()[0]}: add -m to sweep over its values, or brackets for a list"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return str(error).splitlines()[0]
     return None

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from reslab.data.arrays import Arrays
 
 
+@runtime_checkable
 class Source(Protocol):
     """Images of one kind, in a training and a test part."""
 

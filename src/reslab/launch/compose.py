@@ -37,7 +37,7 @@ class Composer:
             self._split(sweep_overrides)[0]
         )[0]
 
-    def point(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    def point(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
         """One point's config without `hydra`, and the choice made in each group; ValueError for unknown keys."""
         groups, values = self._split(overrides)
         full, base = self._base(groups)
@@ -66,7 +66,7 @@ class Composer:
         return self._bases[groups]
 
 
-def compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+def compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
     """One config outside a Hydra application (other verbs, notebooks), checked as a sweep's points are."""
     clear = GlobalHydra.instance().clear
     clear()

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reslab.launch import resources
+from reslab.launch.compose import leaves
 from reslab.launch.construct import construct, describe
 from reslab.runs.folder import RunFolder
 from reslab.runs.identity import cell_hash, label
@@ -114,8 +115,9 @@ class Freezer:
 
 def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     """A plain, checked config with the choice made in each group; ValueError says what is wrong and what works."""
+    _check_missing(composed)
     try:
-        config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        config: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
     config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
@@ -205,9 +207,12 @@ def versions() -> dict[str, str]:
 
 def resolve_verb(composed: DictConfig) -> dict[str, Any]:
     """The plain config of a verb that trains nothing; ValueError for a setting that must be given."""
-    missing = OmegaConf.missing_keys(composed)
-    if missing:
-        names = ", ".join(f"{name}=..." for name in sorted(missing))
-        raise ValueError(f"missing {names}")
+    _check_missing(composed)
     config: Any = OmegaConf.to_container(composed, resolve=True)
     return config
+
+
+def _check_missing(composed: DictConfig) -> None:
+    missing = [name for name, value in leaves(OmegaConf.to_container(composed, resolve=False)) if value == "???"]
+    if missing:
+        raise ValueError(f"these settings have no default and must be given: {' '.join(f'{m}=...' for m in missing)}")

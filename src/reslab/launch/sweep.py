@@ -32,24 +32,21 @@ class Sweep:
     def run(self, jobs: list[Job]) -> list[float | None]:
         """Plan, skip what is done, run the rest; the objective of each job in order (None: it failed)."""
         unique = {(job.cell, job.seed): job for job in jobs}
-        self.jobs |= unique
         if self.plan_only:
+            self.jobs |= unique
             return [0.0] * len(jobs)
+        config = jobs[0].config
+        slots = resources.concurrent(config["jobs"], config["trainer"]["accelerator"], len(unique))
+        states = {key: state(job.folder) for key, job in unique.items()}
+        pending = [job for key, job in unique.items() if states[key] not in ("ended", "running")]
         write_plan(list(unique.values()))
-        pending = []
-        for key, job in unique.items():
-            found = state(job.folder)
-            if found in ("ended", "running"):
-                self.outcomes[key] = "ended" if found == "ended" else "elsewhere"
-            else:
-                pending.append(job)
         self.console.header(list(unique.values()), pending)
         if pending:
             server.warm()
             prepare(pending)
-            slots = resources.concurrent(
-                pending[0].config["jobs"], pending[0].config["trainer"]["accelerator"], len(unique)
-            )
+        self.jobs |= unique
+        self.outcomes |= {key: "elsewhere" if found == "running" else found for key, found in states.items()}
+        if pending:
             Pool(pending, slots, self).run()
         return [objective(job) for job in jobs]
 
@@ -196,6 +193,7 @@ class Pool:
 def freeze(job: Job, threads: int) -> None:
     """Write the config that the worker reads, and a fresh status; a resumed run keeps its number of threads."""
     folder = job.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
     resumable = folder.checkpoints.exists() and any(folder.checkpoints.glob("*.ckpt"))
     config: dict[str, Any] = job.config
     config["trainer"]["threads"] = _threads(job, threads)

@@ -1,0 +1,140 @@
+"""A run killed at any point ends with the weights, rows and scores of a run that was left alone."""
+
+import json
+
+import pytest
+from dying import POINTS, run_and_die
+
+from reslab.launch import server
+from reslab.launch.compose import compose
+from reslab.launch.freeze import Freezer
+from reslab.launch.sweep import freeze, prepare, write_plan
+from reslab.runs.folder import read_json, write_json
+from reslab.runs.record import read_rows
+from reslab.runs.status import state
+
+OVERRIDES = ("depth=8", "width=4", "recipe.steps=24", "evaluation.points=4", "checkpoint_every=5", "tracking=disabled")
+
+
+def job(outputs, *overrides):
+    composed, choices = compose("train", [*OVERRIDES, f"outputs={outputs}", *overrides])
+    return Freezer("test").job(composed, choices, ())
+
+
+def attempt(made, target, *args):
+    freeze(made, 1)
+    process = server.start(target, (str(made.folder.path), *args), log=made.folder.log, environment={}, threads=1)
+    process.join()
+    return process.exitcode
+
+
+def start(made):
+    from reslab.launch.sweep import _work
+
+    return attempt(made, _work)
+
+
+def rows(made):
+    return [{k: v for k, v in row.items() if k != "attempt"} for row in read_rows(made.folder.metrics)]
+
+
+def science(made):
+    result = read_json(made.folder.result)
+    return {k: v for k, v in result.items() if k not in ("times", "images_per_second", "attempt", "hardware")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    made = job(tmp_path_factory.mktemp("whole"))
+    write_plan([made])
+    prepare([made])
+    assert start(made) == 0
+    return made
+
+
+@pytest.mark.real("SIGKILL of a worker, resumed bitwise")
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("step", [5, 15, 20])
+def test_bitwise_equal_after_sigkill(undisturbed, tmp_path, point, step):
+    # rows are due at 6, 12, 18, 24 and checkpoints at 5, 10, 15, 20
+    at = {5: 6, 15: 18, 20: 24}[step] if "row" in point else step
+    made = job(tmp_path)
+    assert attempt(made, run_and_die, point, at) == -9
+    assert state(made.folder) == "interrupted"
+    assert not made.folder.result.exists()
+    assert start(made) == 0
+    assert science(made) == science(undisturbed)
+    assert rows(made) == rows(undisturbed)
+    assert [row["step"] for row in rows(made)] == [0, 6, 12, 18, 24]
+
+
+def test_it_really_resumes(tmp_path):
+    made = job(tmp_path)
+    attempt(made, run_and_die, "after save", 15)
+    start(made)
+    attempts = {row["step"]: row["attempt"] for row in read_rows(made.folder.metrics)}
+    assert attempts == {0: 1, 6: 1, 12: 1, 18: 2, 24: 2}
+
+
+def test_corrupt_checkpoint_falls_back_to_the_previous_one(undisturbed, tmp_path):
+    made = job(tmp_path)
+    attempt(made, run_and_die, "after save", 15)
+    last = made.folder.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    assert start(made) == 0
+    assert "last.ckpt cannot be used" in made.folder.log.read_text()
+    assert "using previous.ckpt" in made.folder.log.read_text()
+    assert science(made) == science(undisturbed)
+
+
+def test_no_usable_checkpoint_starts_again(undisturbed, tmp_path):
+    made = job(tmp_path)
+    attempt(made, run_and_die, "after save", 15)
+    for file in made.folder.checkpoints.glob("*.ckpt"):
+        file.write_bytes(b"")
+    assert start(made) == 0
+    assert "starting at step 0" in made.folder.log.read_text()
+    assert science(made) == science(undisturbed)
+
+
+def test_torn_rows_are_passed_over(undisturbed, tmp_path):
+    made = job(tmp_path)
+    attempt(made, run_and_die, "after save", 15)
+    with made.folder.metrics.open("a") as file:
+        file.write('{"schema": 1, "attempt": 1, "step": 1')
+    assert start(made) == 0
+    assert rows(made) == rows(undisturbed)
+
+
+def test_measuring_does_not_change_the_run(undisturbed, tmp_path):
+    made = job(tmp_path, "evaluation.points=1", "checkpoint_every=1000", "checkpoints=log")
+    assert start(made) == 0
+    assert science(made)["weights"] == science(undisturbed)["weights"]
+    assert (made.folder.checkpoints / "step=000013.ckpt").exists()
+
+
+def test_dropout_draws_the_same_numbers_after_a_resume(tmp_path):
+    whole, cut = job(tmp_path / "a"), job(tmp_path / "b")
+    for made in (whole, cut):
+        made.config["act"] = {"_target_": "dropping.act", "_partial_": True}
+        made.config["trust"] = ["dropping"]
+    start(whole)
+    attempt(cut, run_and_die, "after save", 15)
+    start(cut)
+    assert read_json(whole.folder.result)["outcome"] != "failed", whole.folder.log.read_text()
+    assert science(cut)["weights"] == science(whole)["weights"]
+
+
+def test_a_resumed_run_keeps_its_threads(tmp_path):
+    made = job(tmp_path)
+    attempt(made, run_and_die, "after save", 15)
+    freeze(made, 2)
+    assert made.config["trainer"]["threads"] == 1
+
+
+def test_a_recycled_pid_is_not_alive(tmp_path):
+    made = job(tmp_path)
+    attempt(made, run_and_die, "after save", 15)
+    status = json.loads(made.folder.status.read_text())
+    write_json(made.folder.status, status | {"pid": 1})
+    assert state(made.folder) == "interrupted"
