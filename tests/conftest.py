@@ -5,7 +5,7 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", WANDB_MODE="offline", WANDB_ERROR_REPORTING="false", NETRC="/nonexistent")
 os.environ.pop("WANDB_API_KEY", None)
 
-from jaxtyping import install_import_hook  # noqa: E402
+from jaxtyping import install_import_hook
 
 install_import_hook("reslab", "beartype.beartype")
 

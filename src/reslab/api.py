@@ -10,9 +10,9 @@ from torch import nn
 
 from reslab.analysis import table
 from reslab.data.normalise import Normalisation
+from reslab.launch.build import build_net
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve
-from reslab.launch.worker import build_net
 
 
 class Trained(NamedTuple):

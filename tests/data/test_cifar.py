@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.fakes import archive, md5, python2_batch, write_parquet
 
+from data.fakes import archive, md5, python2_batch, write_parquet
 from reslab.data.cifar import Cifar
 from reslab.specs import Image
 

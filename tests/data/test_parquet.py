@@ -1,9 +1,9 @@
-"""Parquet of encoded images: both usual layouts of the image column, and a sentence for everything that can be wrong."""
+"""Parquet of encoded images: both usual layouts of the image column, a sentence for everything that can be wrong."""
 
 import numpy as np
 import pytest
-from data.fakes import png, write_parquet
 
+from data.fakes import png, write_parquet
 from reslab.data.parquet import Parquet
 from reslab.specs import Image
 

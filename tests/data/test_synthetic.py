@@ -22,7 +22,10 @@ def test_shapes_types_and_balance():
 
 def test_golden_pixels():
     images, labels = SOURCE.read("train")
-    assert hashlib.sha256(images.tobytes() + labels.astype("<i8").tobytes()).hexdigest() == "GOLDEN"
+    assert (
+        hashlib.sha256(images.tobytes() + labels.astype("<i8").tobytes()).hexdigest()
+        == "766ba1d7eb8033c61fe5f5e88ea7df12356d529e3f66056e4557676e8c53a44c"
+    )
 
 
 def test_train_and_test_share_pictures_but_no_image():

@@ -14,44 +14,44 @@ POINTS = ("before row", "after row", "before save", "torn save", "between rename
 
 def run_and_die(folder: str, point: str, step: int) -> None:
     """Train, but die at `point` of the slice that ends at `step`."""
-
-    def die(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def around(cls, name, before, after):
-        real = getattr(cls, name)
-
-        def hook(self, trainer, module, outputs, batch, index):
-            if before and batch.stop == step:
-                die()
-            real(self, trainer, module, outputs, batch, index)
-            if after and batch.stop == step:
-                die()
-
-        setattr(cls, name, hook)
-
-    if point in ("before row", "after row"):
-        around(Record, "on_train_batch_end", point == "before row", point == "after row")
-    elif point in ("before save", "after save"):
-        around(Save, "on_train_batch_end", point == "before save", point == "after save")
-    elif point == "torn save":
-        whole = Save._save
-
-        def torn(self, trainer):
-            if trainer.global_step != step:
-                return whole(self, trainer)
-            self._folder.mkdir(exist_ok=True)
-            (self._folder / "last.tmp").write_bytes(b"PK\x03\x04 torn")
-            return die()
-
-        Save._save = torn
+    moment, _, what = point.partition(" ")
+    if point == "torn save":
+        die_in_save(step, lambda save, trainer: (save._folder.mkdir(exist_ok=True), torn(save._folder), die()))
+    elif point == "between renames":
+        die_in_save(step, die_between_renames)
     else:
-        rename, real_save = Path.replace, Save._save
-
-        def save(self, trainer):
-            if trainer.global_step == step:
-                checkpoint.Path.replace = lambda path, target: (rename(path, target), die())
-            real_save(self, trainer)
-
-        Save._save = save
+        die_around(Record if what == "row" else Save, moment, step)
     worker.run(folder)
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def torn(folder: Path) -> None:
+    (folder / "last.tmp").write_bytes(b"PK\x03\x04 torn")
+
+
+def die_around(callback: type, moment: str, step: int) -> None:
+    real = callback.on_train_batch_end
+
+    def hook(self, trainer, module, outputs, batch, index):
+        if batch.stop == step and moment == "before":
+            die()
+        real(self, trainer, module, outputs, batch, index)
+        if batch.stop == step:
+            die()
+
+    callback.on_train_batch_end = hook
+
+
+def die_in_save(step: int, act) -> None:
+    real = Save._save
+    Save._save = lambda self, trainer: act(self, trainer) if trainer.global_step == step else real(self, trainer)
+    Save._really = real
+
+
+def die_between_renames(save: Save, trainer: object) -> None:
+    rename = Path.replace
+    checkpoint.Path.replace = lambda path, target: (rename(path, target), die())
+    save._really(trainer)

@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SMALL
 
+from conftest import ROOT, SMALL
 from reslab.runs.folder import read_json
 
 
 def results():
-    return {str(p.parent.relative_to("outputs/runs")): read_json(p) for p in Path("outputs/runs").glob("*/*/result.json")}
+    return {
+        str(p.parent.relative_to("outputs/runs")): read_json(p) for p in Path("outputs/runs").glob("*/*/result.json")
+    }
 
 
 def stamps():
@@ -109,7 +111,10 @@ def test_hydra_basic_launcher_gives_the_same_records(train, tmp_path):
     grid = [*SMALL, "shortcut=none,identity", "trainer.threads=1"]
     assert train("-m", *grid, "outputs=ours") == 0
     assert train("-m", *grid, "outputs=basic", "hydra/launcher=basic") == 0
-    ours, basic = ({p.parent.parent.name: json.loads(p.read_text()) for p in tmp_path.glob(f"{name}/runs/*/*/result.json")} for name in ("ours", "basic"))
+    found: dict = {"ours": {}, "basic": {}}
+    for path in tmp_path.glob("*/runs/*/*/result.json"):
+        found[path.relative_to(tmp_path).parts[0]][path.parents[1].name] = json.loads(path.read_text())
+    ours, basic = found["ours"], found["basic"]
     assert ours.keys() == basic.keys()
     for name in ours:
         for key in ("cell", "weights", "train", "test", "outcome", "params", "macs"):
@@ -120,7 +125,9 @@ def test_hydra_basic_launcher_gives_the_same_records(train, tmp_path):
 def test_the_same_run_of_two_experiments_is_trained_once(train, capsys):
     for name in ("first", "second"):
         Path("conf/experiment").mkdir(parents=True, exist_ok=True)
-        Path(f"conf/experiment/{name}.yaml").write_text("# @package _global_\nhydra: {sweeper: {params: {seed: '0,1'}}}\n")
+        Path(f"conf/experiment/{name}.yaml").write_text(
+            "# @package _global_\nhydra: {sweeper: {params: {seed: '0,1'}}}\n"
+        )
     assert train(*SMALL, "experiment=first") == 0
     capsys.readouterr()
     assert train(*SMALL, "experiment=second") == 0

@@ -1,82 +1,105 @@
-"""Every combination of block, order, shortcut and norm runs, learns and costs what its description says."""
+"""Every block with every order, shortcut and norm: it runs, learns everywhere, and costs what its shapes say."""
 
-from itertools import product
+import itertools
 
 import pytest
 import torch
-from cells import cell
 from torch import nn
+from torch.nn import functional as F
 
-from reslab.launch.construct import make_net
-from reslab.launch.worker import build_net
 from reslab.nets.build import Net
 from reslab.specs import cost
 
-AXES = {
-    "block": ("basic", "bottleneck"),
-    "order": ("post", "pre"),
-    "shortcut": ("none", "identity", "projection", "projection_all"),
-    "norm": ("batch", "group", "absent"),
-}
-DEPTH = {"basic": 8, "bottleneck": 11}
+SHORTCUTS = ("none", "identity", "projection", "projection_all")
+CROSS = [
+    {"block": block, "order": order, "shortcut": shortcut, "norm": norm}
+    for block, order, shortcut, norm in itertools.product(
+        ("basic", "bottleneck"), ("post", "pre", "keras_pre"), SHORTCUTS, ("batch", "group", "absent")
+    )
+]
+KERAS = [
+    {"block": block, "order": order, "shortcut": shortcut, "norm": norm, "net": net, "width": 16}
+    for (block, net), order, shortcut, norm in itertools.product(
+        (("keras", "keras"), ("keras_bottleneck", "keras_v2")),
+        ("post", "keras_pre"),
+        ("keras_projection", "keras_projection_all", "none"),
+        ("keras", "absent"),
+    )
+]
 
 
-def counted_by_hooks(net, images):
-    """Multiply-adds of one image, from the tensors that pass through Conv2d and Linear."""
+def name(chosen):
+    return "-".join(map(str, chosen.values()))
+
+
+def counted(net, images):
+    """Multiply-adds of one image by watching layers, and the output: independent of specs.cost."""
     total = 0
 
-    def add(module, inputs, output):
+    def watch(module, _inputs, output):
         nonlocal total
-        per_output = module.weight[0].numel()  # one multiply-add per weight of an output channel
-        total += per_output * output.numel() // len(images)
+        if isinstance(module, nn.Conv2d):
+            kernel = module.kernel_size[0] * module.kernel_size[1]
+            total += output[0].numel() * kernel * module.in_channels // module.groups
+        else:
+            total += module.in_features * module.out_features
 
-    hooks = [m.register_forward_hook(add) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    net(images)
+    hooks = [m.register_forward_hook(watch) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    logits = net(images)
     for hook in hooks:
         hook.remove()
-    return total
+    return total, logits
 
 
-@pytest.mark.parametrize(("block", "order", "shortcut", "norm"), list(product(*AXES.values())))
-def test_forward_backward_and_cost(block, order, shortcut, norm):
-    words = f"block={block}", f"order={order}", f"shortcut={shortcut}", f"norm={norm}"
-    made = cell(*words, depth=DEPTH[block], width=8)
-    net, spec = build_net(made), make_net(made)
+@pytest.mark.parametrize("chosen", CROSS + KERAS, ids=name)
+def test_it_runs_learns_and_costs_what_it_says(build, chosen):
+    net = build(**chosen)
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    logits = net(images)
+    macs, logits = counted(net, images)
     assert logits.shape == (4, 10)
-    nn.functional.cross_entropy(logits, torch.arange(4)).backward()
-    for name, parameter in net.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-    counts = cost(spec)
+    F.cross_entropy(logits, torch.arange(4)).backward()
+    for address, parameter in net.named_parameters():
+        assert parameter.grad is not None, address
+        assert torch.isfinite(parameter.grad).all(), address
+        assert parameter.ndim == 1 or parameter.grad.abs().max() > 0, address
+    counts = cost(net.spec)
     assert sum(p.numel() for p in net.parameters()) == counts.params
+    assert macs == counts.macs
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d | nn.GroupNorm)]
     assert sum(p.numel() for m in norms for p in m.parameters()) == counts.norm_params
-    assert bool(norms) == (norm != "absent")
-    assert counted_by_hooks(net, images) == counts.macs
+    assert bool(norms) == (chosen["norm"] != "absent")
 
 
-@pytest.mark.parametrize("block", ["basic", "bottleneck"])
-@pytest.mark.parametrize("image", [(3, 32, 10), (1, 28, 7), (2, 4, 2)])
-def test_other_images(image, block):
-    channels, size, classes = image
-    made = cell(f"block={block}", "order=pre", "shortcut=projection", image=image, depth=DEPTH[block], width=8)
-    net = build_net(made)
-    images = torch.zeros(2, channels, size, size)
-    assert net(images).shape == (2, classes)
-    assert counted_by_hooks(net, images) == cost(make_net(made)).macs
-
-
-@pytest.mark.parametrize(("depth", "block"), [(18, "basic"), (50, "bottleneck")])
-def test_imagenet_sizes(depth, block):
-    words = "net=imagenet", "shortcut=projection", f"block={block}"
-    made = cell(*words, image=(3, 224, 1000), depth=depth, width=64)
-    spec = make_net(made)
-    with torch.device("meta"):
+@pytest.mark.parametrize(
+    ("image", "chosen"),
+    [
+        ((3, 32, 10), {"depth": 20, "width": 16}),
+        ((3, 32, 100), {"depth": 20, "width": 16, "shortcut": "projection", "order": "pre"}),
+        ((3, 12, 7), {"block": "bottleneck", "shortcut": "projection_all"}),
+        ((3, 12, 7), {"block": "keras", "net": "keras", "shortcut": "keras_projection_all", "norm": "keras"}),
+        ((3, 224, 1000), {"net": "imagenet", "depth": 18, "width": 64, "shortcut": "projection"}),
+        ((3, 224, 1000), {"net": "imagenet", "depth": 34, "width": 64}),
+        ((3, 224, 1000), {"net": "imagenet", "depth": 50, "width": 64, "block": "bottleneck", "order": "pre"}),
+        ((1, 64, 2), {"net": "imagenet", "depth": 152, "width": 64, "block": "bottleneck", "shortcut": "none"}),
+    ],
+)
+@pytest.mark.parametrize("stride_at", [1, 2])
+def test_other_images(describe, image, chosen, stride_at):
+    if chosen.get("block") == "bottleneck":
+        chosen = chosen | {"values": {"block.stride_at": stride_at}}
+    elif stride_at == 2:
+        pytest.skip("only bottlenecks choose where to stride")
+    spec = describe(image=image, **chosen)
+    with torch.device("meta"):  # shapes only: no memory, no arithmetic
         net = Net(spec)
-    images = torch.zeros(1, 3, 224, 224, device="meta")
-    assert net(images).shape == (1, 1000)
-    assert counted_by_hooks(net, images) == cost(spec).macs
-    assert sum(p.numel() for p in net.parameters()) == cost(spec).params
+        macs, logits = counted(net, torch.empty(2, image[0], image[1], image[1]))
+    assert logits.shape == (2, image[2])
+    counts = cost(spec)
+    assert (sum(p.numel() for p in net.parameters()), macs) == (counts.params, counts.macs)
+
+
+def test_a_plain_net_forgets_nothing_but_the_sum(build):
+    plain, residual = build(shortcut="none"), build(shortcut="identity")
+    residual.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(plain(images), residual(images))

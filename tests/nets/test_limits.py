@@ -4,9 +4,9 @@ from itertools import pairwise, product
 
 import pytest
 import torch
-from cells import cell, net
 from torch import nn
 
+from cells import cell, net
 from reslab.launch.construct import make_net
 from reslab.nets.layers import SubsampleAndPad
 from reslab.specs import ActAt, ConvShape, NormAt, Resize
@@ -234,6 +234,6 @@ def test_addresses():
     assert isinstance(pre["head.norm1"], nn.BatchNorm2d)
 
 
-def test_norms_keep_their_names_when_they_are_absent():
+def test_absent_norms_leave_the_other_names_as_they_are():
     with_norms = {k for k in small(depth=14).state_dict() if ".norm" not in k}
     assert set(small("norm=absent", depth=14).state_dict()) == with_norms

@@ -14,9 +14,9 @@ from reslab import api
 from reslab.data.arrays import Arrays
 from reslab.data.module import part
 from reslab.data.split import stratified
+from reslab.launch.build import read_data
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
-from reslab.launch.worker import read_data
 from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.training.evaluate import Score, evaluate
 

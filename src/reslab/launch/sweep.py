@@ -179,10 +179,12 @@ class Pool:
                 running.process.kill()
                 running.process.join()
             status = read_json(running.job.folder.status) or {}
-            facts = {key: status[key] for key in ("attempt", "origin", "step", "steps") if key in status}
+            facts: dict[str, Any] = {
+                key: status[key] for key in ("attempt", "origin", "step", "steps") if key in status
+            }
             if read_json(running.job.folder.result) is None:
                 with contextlib.suppress(OSError):
-                    write_status(running.job.folder, "interrupted", **facts)
+                    write_status(running.job.folder, "interrupted", facts)
             self._sweep.outcomes[running.job.cell, running.job.seed] = "interrupted"
             running.lock.close()
         for job in self._waiting:
@@ -206,7 +208,7 @@ def freeze(job: Job, threads: int) -> None:
     beside.replace(folder.config)
     before = read_json(folder.status) or {}
     attempt = int(before.get("attempt", 0)) + 1
-    write_status(folder, "running", attempt=attempt, origin=int(before.get("origin", attempt)), step=0)
+    write_status(folder, "running", {"attempt": attempt, "origin": int(before.get("origin", attempt)), "step": 0})
 
 
 def _threads(job: Job, share: int) -> int:

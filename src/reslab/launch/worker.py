@@ -1,14 +1,9 @@
 """One run, from its frozen config to result.json: the only place where nets, data, training and tracking meet."""
 
-import hashlib
 import logging
-import os
-import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,90 +16,21 @@ from reslab.callbacks import schedule as when
 from reslab.callbacks.checkpoint import Save, replace, usable
 from reslab.callbacks.progress import Progress
 from reslab.callbacks.record import Record, Row
-from reslab.data import normalise
-from reslab.data.arrays import Arrays, cached, hash_of
+from reslab.data.arrays import hash_of
 from reslab.data.module import ImageData, Part
-from reslab.data.plan import Plan
 from reslab.data.split import stratified
-from reslab.launch.construct import construct, make_net
-from reslab.nets.build import Net
-from reslab.nets.initialise import Law, initialise
+from reslab.launch.build import build_classifier, build_data, build_net, read_data
+from reslab.launch.construct import construct
+from reslab.launch.evidence import hardware, weights_hash
 from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.runs.record import Rows
 from reslab.runs.status import write_status
-from reslab.specs import NetSpec
 from reslab.tracking.run import Tracker, tracked
-from reslab.training import schedule
 from reslab.training.classifier import Classifier
 from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
-from reslab.training.optimise import groups
 from reslab.training.outcome import outcome
 
 LONGEST_SLICE = 10  # steps; bounds the time between two looks at the progress bar, costs Lightning's 0.3 ms each
-
-
-def read_data(config: Mapping[str, Any]) -> Callable[[str], Arrays]:
-    """Reader of a part of the configured source, through the cache under outputs."""
-    data = config["data"]
-    source = construct(data["source"], config["trust"])
-    cache = Path(config["outputs"]) / "cache"
-    return lambda part: cached(lambda: source.read(part), cache, f"{data['fingerprint'][:16]}-{part}")
-
-
-def build_net(config: Mapping[str, Any]) -> nn.Module:
-    """The initialised net of a config, in channels_last order."""
-    made = make_net(config)
-    net = Net(made) if isinstance(made, NetSpec) else made
-    if not isinstance(net, nn.Module):
-        raise ValueError(f"net gave {type(made).__name__}; it must give a NetSpec or a torch module")
-    init = config["init"]
-    initialise(net, seed=config["seeds"]["init"], conv=Law(**init["conv"]), linear=Law(**init["linear"]))
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from its stubs
-
-
-def build_data(config: Mapping[str, Any], stops: tuple[int, ...]) -> ImageData:
-    """The data module of a config; `stops` as in `callbacks.schedule.slices`."""
-    data, recipe, seeds = config["data"], config["recipe"], config["seeds"]
-    augment = recipe["augment"]
-    plan = partial(
-        Plan,
-        batch=recipe["batch"],
-        pad=augment["pad"],
-        flip=augment["flip"],
-        order_seed=seeds["order"],
-        augment_seed=seeds["augment"],
-    )
-    return ImageData(
-        read=read_data(config),
-        held_out=data["validation"],
-        split_seed=data["split_seed"],
-        normalise={"pixel_mean": normalise.pixel_mean, "channel": normalise.channel}[recipe["normalise"]],
-        plan=lambda rows: plan(rows=rows),
-        stops=stops,
-    )
-
-
-def build_classifier(config: Mapping[str, Any], net: nn.Module) -> Classifier:
-    """Net, optimiser and learning rate of a config."""
-    recipe = config["recipe"]
-    make = construct(recipe["optimiser"], config["trust"])
-    shape = construct(recipe["schedule"], config["trust"])
-    warmup = recipe["warmup"]
-    factor = partial(
-        schedule.factor,
-        steps=recipe["steps"],
-        shape=shape,
-        warmup=warmup["steps"],
-        warmup_factor=warmup["factor"],
-    )
-    return Classifier(
-        net,
-        optimiser=lambda n: make(
-            groups(n, weight_decay=recipe["weight_decay"], decay=recipe["decay"]), lr=recipe["lr"]
-        ),
-        lr=lambda step: recipe["lr"] * factor(step),
-        seed=config["seeds"]["augment"],
-    )
 
 
 def prepare_data(config: dict[str, Any]) -> None:
@@ -126,7 +52,7 @@ def run(path: str) -> None:
         reason = (str(error).splitlines() or [""])[0]
         sys.stdout.flush()
         write_json(folder.result, {"outcome": "failed", "reason": f"{type(error).__name__}: {reason}"[:500]})
-        write_status(folder, "ended", reason="failed")
+        write_status(folder, "ended", {"reason": "failed"})
         sys.exit(1)
 
 
@@ -179,7 +105,8 @@ class Run:
         result["times"] = self.times
         self._keep_weights(net, data)
         write_json(self.folder.result, result)
-        write_status(self.folder, "ended", attempt=self.attempt, origin=self.origin, reason=result["outcome"])
+        facts = {"attempt": self.attempt, "origin": self.origin, "reason": result["outcome"]}
+        write_status(self.folder, "ended", facts)
 
     def _trainer(self, rows: Rows, tracker: Tracker) -> pl.Trainer:
         config = self.config
@@ -293,7 +220,7 @@ class Run:
 
     def _tell(self, step: int, rate: float) -> None:
         facts = {"attempt": self.attempt, "origin": self.origin, "step": step, "steps": self.steps}
-        write_status(self.folder, "running", rate=round(rate, 3), **facts)
+        write_status(self.folder, "running", facts | {"rate": round(rate, 3)})
 
     def _lap(self, name: str) -> None:
         now = time.monotonic()
@@ -302,26 +229,3 @@ class Run:
 
 def _as_record(score: Score) -> dict[str, float | int]:
     return {"error": score.error, "errors": score.errors, "n": score.n, "cross_entropy": score.cross_entropy}
-
-
-def weights_hash(net: nn.Module) -> str:
-    """SHA-256 over every tensor of the net, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def hardware(trainer: pl.Trainer) -> dict[str, Any]:
-    """What the run was computed on."""
-    device = trainer.strategy.root_device
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {
-        "machine": platform.machine(),
-        "system": platform.platform(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": gpu or "cpu",
-    }

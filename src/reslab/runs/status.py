@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def start_time(pid: int) -> int | None:
         return None
 
 
-def write_status(folder: RunFolder, state: str, **facts: Any) -> None:
+def write_status(folder: RunFolder, state: str, facts: Mapping[str, Any]) -> None:
     """Replace the status: running, ended or interrupted, with its facts."""
     write_json(folder.status, {"state": state, "heartbeat": time.time(), **process_identity(), **facts})
 

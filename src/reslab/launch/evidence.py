@@ -1,0 +1,33 @@
+"""What a result carries as evidence: the weights' hash and the hardware."""
+
+import hashlib
+import os
+import platform
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+
+def weights_hash(net: nn.Module) -> str:
+    """SHA-256 over every tensor of the net, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def hardware(trainer: pl.Trainer) -> dict[str, Any]:
+    """What the run was computed on."""
+    device = trainer.strategy.root_device
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": gpu or "cpu",
+    }
