@@ -2,9 +2,9 @@
 
 from functools import cache
 
+from reslab.launch.build import build_net
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve
-from reslab.launch.worker import build_net
 
 
 @cache

@@ -10,13 +10,12 @@ from jaxtyping import install_import_hook
 install_import_hook("reslab", "beartype.beartype")
 
 import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-ROOT = Path(__file__).parents[1]
-SMALL = ("depth=8", "width=4", "recipe.steps=12", "evaluation.points=3", "checkpoint_every=5", "tracking=disabled")
+from settings import SMALL  # noqa: E402
+
 outcomes: dict[str, set[str]] = {}
 
 

@@ -48,9 +48,7 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
     `trust` names packages of your own that its config may build from; what the folder itself asks for does not
     count. ValueError for a folder without a finished run.
 
-    >>> import reslab.api
-    >>> folder = getfixture("finished_run")  # a path such as outputs/runs/<label>/seed=0
-    >>> trained = reslab.api.load(folder)
+    >>> trained = load(finished_run)  # a folder such as outputs/runs/<label>/seed=0
     >>> trained.net.training
     False
     """
@@ -73,8 +71,7 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
 def runs(outputs: str | Path = "outputs", experiment: str | None = None) -> pl.DataFrame:
     """One row per planned run: choices, state, outcome, clean errors (share, 0 to 1), cross-entropy (nats), cost.
 
-    >>> import reslab.api
-    >>> reslab.api.runs(getfixture("finished_run").parents[2])["outcome"].to_list()
+    >>> runs(finished_run.parents[2])["outcome"].to_list()  # the folder outputs/
     ['trained']
     """
     return table.runs(Path(outputs).absolute(), experiment)

@@ -179,7 +179,7 @@ def test_a_damaged_archive_is_named_before_it_is_opened(ten, tmp_path, damage):
 def test_an_archive_without_the_file(ten, tmp_path):
     known = archive(tmp_path / "10.tar.gz", ten.folder, {"readme": b"x"})
     source = ten.source(tmp_path, archive={"url": "", "file": "10.tar.gz", "md5": known})
-    with pytest.raises(ValueError, match=r"10\.tar\.gz has no cifar-10-batches-py/data_batch_1"):
+    with pytest.raises(ValueError, match=r"10\.tar\.gz does not hold cifar-10-batches-py/data_batch_1"):
         source.read("train")
 
 

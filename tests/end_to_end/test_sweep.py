@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, SMALL
 from reslab.runs.folder import read_json
+from settings import ROOT, SMALL
 
 
 def results():

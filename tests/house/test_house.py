@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from settings import ROOT
 
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -4,8 +4,8 @@ import pytest
 
 from cells import cell
 from reslab import api
+from reslab.launch.build import build_net
 from reslab.launch.construct import make_net
-from reslab.launch.worker import build_net
 from reslab.nets.initialise import Law
 from reslab.nets.layers import SubsampleAndPad, conv
 from reslab.specs import ConvShape

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from cells import composed
+from reslab.launch.build import build_net
 from reslab.launch.construct import describe
-from reslab.launch.worker import build_net
 from reslab.nets.layers import conv
 from reslab.specs import ActAt, ConvShape, NormAt
 

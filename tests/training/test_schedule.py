@@ -1,5 +1,6 @@
 """The learning rate: He 2015's sequence, the limits of one cycle."""
 
+import itertools
 import math
 
 import pytest
@@ -79,8 +80,8 @@ def test_one_cycle_limits():
 def test_one_cycle_rises_then_falls(peak, start, steps):
     values = [one_cycle(step, steps, peak=peak, start=start) for step in range(steps + 1)]
     top = math.ceil(peak * steps)
-    assert all(a < b for a, b in zip(values[:top], values[1:top], strict=False))
-    assert all(a > b for a, b in zip(values[top:], values[top + 1 :], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(values[:top]))
+    assert all(a > b for a, b in itertools.pairwise(values[top:]))
     assert max(values) == max(values[max(top - 1, 0) : top + 1])
     assert all(type(value) is float for value in values)
 

@@ -179,4 +179,4 @@ def test_running_numbers_of_the_classifier():
 def test_what_a_resumed_classifier_needs_is_in_its_state():
     names = Classifier(net(), optimiser=sgd, lr=lr, seed=0).state_dict()
     assert "first_bad_step" in names
-    assert {name.split(".")[0] for name in names} == {"net", "first_bad_step", "loss", "error"}
+    assert {name.split(".")[0] for name in names} == {"net", "first_bad_step", "running"}

@@ -17,6 +17,7 @@ from reslab.data.split import stratified
 from reslab.launch.build import read_data
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
+from reslab.launch.worker import as_record
 from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.training.evaluate import Score, evaluate
 
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     _show(measured, (read_json(folder.result) or {}) if own else {}, Console(highlight=False))
     target = folder.path / "evaluations" / f"{name}.json"
     target.parent.mkdir(exist_ok=True)
-    record = {key: score._asdict() | {"error": score.error} for key, score in measured.items()}
+    record = {key: as_record(score) for key, score in measured.items()}
     write_json(target, {"data": name, "measured": time.time(), **record})
     print(f"wrote {target}")
     return 0
@@ -92,6 +93,6 @@ def _show(measured: dict[str, Score], recorded: dict[str, Any], out: Console) ->
             f"{100 * score.error:.2f}",
             f"{100 * old['error']:.2f}" if old else "",
             f"{score.cross_entropy:.4g}",
-            f"{old['cross_entropy']:.4g}" if old else "",
+            f"{old['cross_entropy']:.4g}" if old and old["cross_entropy"] is not None else "",
         )
     out.print(table)

@@ -41,9 +41,12 @@ def cached(read: Callable[[], Arrays], folder: Path, name: str) -> Arrays:
     """Decode once, then load from `folder`; an unreadable cache file is made anew."""
     images, labels = folder / f"{name}-images.npy", folder / f"{name}-labels.npy"
     try:
-        return Arrays(np.load(images, mmap_mode="r", allow_pickle=False), np.load(labels, allow_pickle=False))
+        found = Arrays(np.load(images, mmap_mode="r", allow_pickle=False), np.load(labels, allow_pickle=False))
+        if len(found.images) == len(found.labels):
+            return found
     except (OSError, ValueError, EOFError):
-        arrays = read()
+        pass
+    arrays = read()
     folder.mkdir(parents=True, exist_ok=True)
     for path, array in ((labels, arrays.labels), (images, arrays.images)):
         beside = path.with_suffix(f".{os.getpid()}.tmp")

@@ -19,7 +19,7 @@ class Cifar:
     `batches` maps part to file name to MD5, as published with the data; `archive` has url, file name and MD5.
     """
 
-    root: Path
+    root: Path | str
     download: bool
     archive: dict[str, str]
     folder: str
@@ -95,11 +95,13 @@ class Cifar:
         folder = self._folder()
         if folder is not None:
             return (folder / name).read_bytes()
-        with tarfile.open(self._archive()) as archive:
-            member = archive.extractfile(f"{self.folder}/{name}")
-            if member is None:
-                raise ValueError(f"{self.archive['file']} has no {self.folder}/{name}")
-            return member.read()
+        file = self._archive()
+        try:
+            with tarfile.open(file) as archive:
+                member = archive.extractfile(f"{self.folder}/{name}")
+                return member.read() if member is not None else b""
+        except (KeyError, tarfile.TarError, OSError, EOFError) as error:
+            raise ValueError(f"{file} does not hold {self.folder}/{name}: {error}") from error
 
 
 def _compare(file: Path, md5: str) -> None:

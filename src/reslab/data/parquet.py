@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Parquet:
     """Two files; image and label columns by name; `rows` and `image` as declared, verified on reading."""
 
-    train: Path
-    test: Path
+    train: Path | str
+    test: Path | str
     image_column: str
     label_column: str
     image: Image
@@ -49,19 +49,19 @@ def read_parquet(file: Path, image_column: str, label_column: str, image: Image)
     from reslab.data.arrays import Arrays
 
     try:
+        known = pq.read_schema(file).names
+        for column in (image_column, label_column):
+            if column not in known:
+                raise ValueError(f"{file} has no column {column!r}; it has {', '.join(known)}")
         table = pq.read_table(file, columns=[image_column, label_column])
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
-    for column in (image_column, label_column):
-        if column not in table.column_names:
-            known = ", ".join(pq.read_schema(file).names)
-            raise ValueError(f"{file} has no column {column!r}; it has {known}")
     pixels = np.empty((table.num_rows, image.channels, image.size, image.size), np.uint8)
     for row, value in enumerate(table[image_column].to_pylist()):
         pixels[row] = _decode(value, image, f"{file} row {row}")
     labels = table[label_column].to_pylist()
     for row, label in enumerate(labels):
-        if not isinstance(label, int):
+        if isinstance(label, bool) or not isinstance(label, int):
             raise ValueError(f"{file} row {row}: label {label!r} is not an integer")
     return Arrays(pixels, np.array(labels, np.int64))
 

@@ -1,6 +1,7 @@
 """One run, from its frozen config to result.json: the only place where nets, data, training and tracking meet."""
 
 import logging
+import math
 import sys
 import time
 import traceback
@@ -189,7 +190,7 @@ class Run:
             "step": step,
             "samples": step * self.config["recipe"]["batch"],
             "attempt": self.attempt,
-            **{name: _as_record(score) for name, score in scores.items()},
+            **{name: as_record(score) for name, score in scores.items()},
             **{key: self.config["run"][key] for key in ("norm_params", "macs")},
             "params": self.params,
             "split": data.split_hashes,
@@ -227,5 +228,7 @@ class Run:
         self.times[name] = round(now - self.began - sum(self.times.values()), 4)
 
 
-def _as_record(score: Score) -> dict[str, float | int]:
-    return {"error": score.error, "errors": score.errors, "n": score.n, "cross_entropy": score.cross_entropy}
+def as_record(score: Score) -> dict[str, float | int | None]:
+    """A score as JSON can hold it: a cross-entropy that is not finite is null."""
+    entropy = score.cross_entropy if math.isfinite(score.cross_entropy) else None
+    return {"error": score.error, "errors": score.errors, "n": score.n, "cross_entropy": entropy}

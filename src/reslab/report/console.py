@@ -21,9 +21,9 @@ def show_cells(cells: pl.DataFrame, out: Console) -> None:
         table.add_row(
             *(str(row[axis]) for axis in axes),
             str(row["n"]),
-            _spread(row, "train_error", 100, ".2f"),
-            _spread(row, "train_cross_entropy", 1, ".3g"),
-            _spread(row, "test_error", 100, ".2f"),
+            _spread(row, "train_error", 100.0, ".2f"),
+            _spread(row, "train_cross_entropy", 1.0, ".3g"),
+            _spread(row, "test_error", 100.0, ".2f"),
             f"{row['params']:,}" if row["params"] is not None else "?",
             row["outcomes"],
         )

@@ -11,7 +11,7 @@ CELL_VERSION = 1
 IDENTITY = (
     *(f"choices.{group}" for group in ("block", "order", "shortcut", "join", "norm", "act", "init", "net")),
     *("block", "order", "shortcut", "join", "norm", "act", "init", "net"),
-    "choices.intervention",
+    *("choices.intervention", "intervention"),
     *("depth", "width"),
     *(f"data.{key}" for key in ("fingerprint", "channels", "size", "classes", "validation", "split_seed")),
     "recipe",

@@ -15,7 +15,7 @@ class Rows:
         """`attempt` is written into every row."""
         path.touch()
         with path.open("rb") as file:
-            torn = bool(file.read()[-1:].strip())
+            torn = file.read()[-1:] not in (b"", b"\n")
         self._file, self._attempt = path.open("a"), attempt
         if torn:
             self._file.write("\n")

@@ -30,7 +30,7 @@ class Tracker:
         """The result as flat summary values."""
         flat = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
         for part in ("train", "train_fresh_norm", "validation", "test"):
-            flat |= {f"final/{part}_{name}": value for name, value in result.get(part, {}).items()}
+            flat |= {f"final/{part}_{name}": value for name, value in result.get(part, {}).items() if value is not None}
         self._safely(lambda run: run.summary.update(flat))
 
     def lightning_logger(self) -> WandbLogger | None:

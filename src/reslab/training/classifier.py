@@ -1,12 +1,13 @@
 """The LightningModule: a net, its optimiser and rate; running loss and error. Nothing else."""
 
 from collections.abc import Callable
+from typing import cast
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import SumMetric
 
 from reslab.training.steps import Batches, train_steps
 
@@ -14,7 +15,7 @@ from reslab.training.steps import Batches, train_steps
 class Classifier(pl.LightningModule):
     """Trains slices of the data plan by hand: addressed by optimiser step, not by Lightning's batch or epoch.
 
-    `error` and `loss` are the running means over augmented, moving-weights batches since they were last read;
+    `read_running` gives loss and error over augmented, moving-weights batches since it was last called;
     the clean training error is `training.evaluate`'s business.
     """
 
@@ -30,8 +31,9 @@ class Classifier(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.net, self._optimiser, self.lr, self._seed = net, optimiser, lr, seed
-        self.loss, self.error = MeanMetric(nan_strategy="disable"), MeanMetric(nan_strategy="disable")
-        for metric in (self.loss, self.error):
+        # sums, not MeanMetric: that drops its weights where NaNs are let through
+        self.running = nn.ModuleDict({name: SumMetric(nan_strategy="disable") for name in ("loss", "error", "images")})
+        for metric in self._sums():
             metric.persistent(True)
         self.register_buffer("first_bad_step", torch.tensor(-1))
         self.first_bad_step: Tensor
@@ -42,11 +44,11 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """All steps of one slice."""
-        loss, errors, n = train_steps(
+        totals = train_steps(
             self.net, self.optimizers(), batch, lr=self.lr, seed=self._seed, first_bad=self.first_bad_step
         )
-        self.loss.update(loss / n, n)
-        self.error.update(errors / n, n)
+        for metric, total in zip(self._sums(), totals, strict=True):
+            metric.update(total)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser over this net."""
@@ -54,7 +56,10 @@ class Classifier(pl.LightningModule):
 
     def read_running(self) -> dict[str, float]:
         """Running loss (nats) and error (share) since the last reading; a look at the device."""
-        values = {"loss": self.loss.compute().item(), "error": self.error.compute().item()}
-        self.loss.reset()
-        self.error.reset()
-        return values
+        loss, errors, images = (metric.compute().item() for metric in self._sums())
+        for metric in self._sums():
+            metric.reset()
+        return {"loss": loss / images, "error": errors / images}
+
+    def _sums(self) -> list[SumMetric]:
+        return [cast(SumMetric, metric) for metric in self.running.values()]

@@ -45,7 +45,10 @@ def evaluate(
     batch: int,
     precision: Precision,
 ) -> Score:
-    """Score a net as it is; its modes and statistics are left as found. ValueError for no images."""
+    """Score a net as it is; its modes and statistics are left as found. ValueError for no images.
+
+    An image whose logits are not finite counts as wrong: a net can overflow in eval mode though its losses were finite.
+    """
     if len(labels) == 0:
         raise ValueError("there are no images to evaluate")
     modes = {module: module.training for module in net.modules()}
@@ -55,7 +58,7 @@ def evaluate(
     for chunk, truth in zip(batches(images, normalise, batch), labels.split(batch), strict=True):
         with precision():
             logits = net(chunk)
-        errors += (logits.argmax(1) != truth).sum()
+        errors += ((logits.argmax(1) != truth) | ~torch.isfinite(logits).all(1)).sum()
         entropy += F.cross_entropy(logits.float(), truth, reduction="sum").double()
     for module, mode in modes.items():
         module.training = mode

@@ -15,7 +15,7 @@ def milestones(step: int, steps: int, *, at: Sequence[float], factors: Sequence[
     """From each share of the budget on (He 2015: 1/2 and 3/4 of 64k), the factor beside it."""
     value = 1.0
     for share, factor in zip(at, factors, strict=True):
-        if step >= share * steps:
+        if step >= share * steps - 1e-6:  # 0.405 * 312400 is 126522.00000000001
             value = factor
     return value
 

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reslab import streams
+
 Batches = Iterable[tuple[int, Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]
 
 
@@ -28,7 +30,7 @@ def train_steps(
     """
     totals = torch.zeros(3, device=first_bad.device)
     for step, images, labels in batches:
-        torch.manual_seed((seed * 2**32 + step) % 2**63)
+        torch.manual_seed(int(streams.bits(1, seed, step, "layers")[0]) >> 1)  # the CPU uses the low 32 bits alone
         for group in optimiser.param_groups:
             group["lr"] = lr(step)
         logits = net(images).float()
