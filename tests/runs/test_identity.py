@@ -103,8 +103,13 @@ def test_a_seed_of_one_stream_is_part_of_the_cell(job, base):
     assert fixed.cell != base.cell
     assert fixed.cell == job("seed=1", "seeds.init=5").cell
     assert fixed.cell != job("seed=0", "seeds.init=6").cell
-    assert identity(fixed.config)["seeds.init"] == 5
-    assert not [key for key in identity(base.config) if key.startswith("seeds.")]
+    assert identity(fixed.config)["fixed_streams"] == {"init": 5}
+    assert "fixed_streams" not in identity(base.config)
+
+
+def test_a_fixed_stream_does_not_split_a_sweep_over_seeds(job):
+    """Also where the seed happens to be the number that the stream is fixed at."""
+    assert job("seed=5", "seeds.init=5").cell == job("seed=4", "seeds.init=5").cell
 
 
 def test_what_freezing_adds_is_in_the_identity(base):
@@ -168,15 +173,15 @@ def test_order_of_keys_does_not_count(base):
 
 
 GOLDEN = {
-    (): "036953190764434d80b02f3ac4cf6143316e0317aa233189310ddb62dd045db0",
-    ("shortcut=none", "depth=56"): "a23dea56bd714e75937bd2a70e6e330039a1f4ce2d6bf93d0c0839d6166a1612",
+    (): "bb2272074e3caf0e67e5f82b901246f2c3e4d280fd2e6ec3f98e37bd5d949f7b",
+    ("shortcut=none", "depth=56"): "6b4061d3bdc12d0cc9bb1ddecab8ba9743f12156eed79c3902361cb9c1ceff26",
     (
         "recipe=short",
         "recipe.batch=16",
         "block=bottleneck",
         "depth=29",
         "shortcut=projection",
-    ): "1a4d0402fbdbcf4a9a1b3aa041d5f5dac6ccfa32c027a970ef0894b9a8cbd72c",
+    ): "bab070699da1e384bb31ae3760f813460ba78d8ff152138eca13509c1a53e9aa",
     (
         "net=keras",
         "block=keras",
@@ -184,13 +189,13 @@ GOLDEN = {
         "init=keras_he",
         "shortcut=keras_projection",
         "recipe=keras",
-    ): "94103aadcbf851f8d7d69e2ff433795b0578a9c2914a59d4c071a2f81f9894ff",
+    ): "cabb47d9caefc6499b1989f3f80f939215f2af90dae657548cbadc8ce563707a",
     (
         "order=pre",
         "norm=group",
         "seeds.init=5",
         "width=8",
-    ): "cc46dbf358cfc6d3b9a1e0fee27129ad02a64b9fe7df64a647421b2406df9c2d",
+    ): "de449cc9fdab01940799cd036a1bce0896874b3a546eaa220366b661196bd666",
 }
 
 

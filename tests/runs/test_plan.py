@@ -1,5 +1,6 @@
 """plan.jsonl: one line per (cell, seed), whoever writes and whatever is torn."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -77,6 +78,7 @@ import sys
 from pathlib import Path
 from reslab.runs.plan import add_to_plan
 path, who = Path(sys.argv[1]), sys.argv[2]
+print("ready", flush=True)
 sys.stdin.readline()  # all begin at once
 for seed in range(40):
     add_to_plan(path, [{"cell": "shared", "seed": seed, "pad": "x" * 3000}, {"cell": who, "seed": seed}])
@@ -85,9 +87,10 @@ for seed in range(40):
 
 def test_concurrent_writers_lose_nothing_and_write_nothing_twice(path):
     path.parent.mkdir(parents=True)
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(who)], stdin=subprocess.PIPE) for who in range(3)
-    ]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(who)], **pipes) for who in range(3)]
+    for writer in writers:
+        assert writer.stdout.readline() == b"ready\n"
     for writer in writers:
         writer.stdin.write(b"\n")
         writer.stdin.flush()
@@ -98,6 +101,23 @@ def test_concurrent_writers_lose_nothing_and_write_nothing_twice(path):
     written = [(line["cell"], line["seed"]) for line in lines]
     assert len(written) == len(set(written)) == 4 * 40
     assert set(pairs(path)) == {(who, seed) for who in ("shared", "0", "1", "2") for seed in range(40)}
+
+
+def test_a_writer_waits_for_the_one_before_it_and_then_sees_its_lines(path):
+    path.parent.mkdir(parents=True)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom reslab.runs.plan import add_to_plan\nprint('begins', flush=True)\n"
+        "print(add_to_plan(Path(sys.argv[1]), [{'cell': 'a', 'seed': 0}]), flush=True)\n"
+    )
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        other = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+        assert other.stdout.readline() == b"begins\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.3)
+        file.write(json.dumps(entry()) + "\n")
+    assert other.communicate()[0] == b"0\n"
+    assert pairs(path) == [("a", 0)]
 
 
 def test_experiments(tmp_path):

@@ -1,6 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in three layouts: Parquet, the original batches, the original archive."""
 
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ class Cifar:
             column = "label" if self.label == "labels" else self.label.removesuffix("s")
             arrays = read_parquet(parquet[part], "img", column, self.image)
             return checked(arrays, self.image, self.rows[part], str(parquet[part]))
-        read = [read_batch(self._bytes(name), self.label, name) for name in self.batches[part]]
+        read = [read_batch(data, self.label, name) for name, data in self._files(part)]
         pixels = np.concatenate([images for images, _ in read])
         arrays = Arrays(pixels.reshape(-1, self.image.channels, 32, 32), np.concatenate([y for _, y in read]))
         return checked(arrays, self.image, self.rows[part], f"{self.folder} ({part})")
@@ -91,17 +92,20 @@ class Cifar:
         _compare(file, self.archive["md5"])
         return file
 
-    def _bytes(self, name: str) -> bytes:
+    def _files(self, part: str) -> Iterator[tuple[str, bytes]]:
         folder = self._folder()
         if folder is not None:
-            return (folder / name).read_bytes()
+            yield from ((name, (folder / name).read_bytes()) for name in self.batches[part])
+            return
         file = self._archive()
-        try:
-            with tarfile.open(file) as archive:
-                member = archive.extractfile(f"{self.folder}/{name}")
-                return member.read() if member is not None else b""
-        except (KeyError, tarfile.TarError, OSError, EOFError) as error:
-            raise ValueError(f"{file} does not hold {self.folder}/{name}: {error}") from error
+        for name in self.batches[part]:
+            try:
+                with tarfile.open(file) as archive:
+                    member = archive.extractfile(f"{self.folder}/{name}")
+                    data = member.read() if member is not None else b""
+            except (KeyError, tarfile.TarError, OSError, EOFError) as error:
+                raise ValueError(f"{file} does not hold {self.folder}/{name}: {error}") from error
+            yield name, data
 
 
 def _compare(file: Path, md5: str) -> None:

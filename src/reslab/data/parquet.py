@@ -75,7 +75,10 @@ def _decode(value: object, image: Image, where: str) -> object:
     if not isinstance(data, bytes):
         raise ValueError(f"{where}: no encoded image (found {type(data).__name__}); set data.image_column")
     try:
-        picture = Picture.open(io.BytesIO(data)).convert({1: "L", 3: "RGB"}[image.channels])
+        picture: Picture.Image = Picture.open(io.BytesIO(data))
+        if picture.mode[0] in "IF":
+            raise ValueError(f"{where}: pixels of mode {picture.mode} have more than 8 bits; convert them first")
+        picture = picture.convert({1: "L", 3: "RGB"}[image.channels])
     except KeyError:
         raise ValueError(f"data.channels={image.channels} is neither 1 nor 3") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:

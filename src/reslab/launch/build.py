@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from reslab.data import normalise
-from reslab.data.arrays import Arrays, cached
+from reslab.data.arrays import Arrays, cached, checked
 from reslab.data.module import ImageData
 from reslab.data.plan import Plan
-from reslab.launch.construct import construct, make_net
+from reslab.launch.construct import construct, image, make_net
 from reslab.nets.build import Net
 from reslab.nets.initialise import Law, initialise
 from reslab.specs import NetSpec
@@ -26,7 +26,12 @@ def read_data(config: Mapping[str, Any]) -> Callable[[str], Arrays]:
     data = config["data"]
     source = construct(data["source"], config["trust"])
     cache = Path(config["outputs"]) / "cache"
-    return lambda part: cached(lambda: source.read(part), cache, f"{data['fingerprint'][:16]}-{part}")
+
+    def read(part: str) -> Arrays:
+        arrays = cached(lambda: source.read(part), cache, f"{data['fingerprint'][:16]}-{part}")
+        return checked(arrays, image(config), data["rows"][part], f"data={config['choices']['data']} ({part})")
+
+    return read
 
 
 def build_net(config: Mapping[str, Any]) -> nn.Module:

@@ -57,10 +57,7 @@ class Console:
         share = (self._all - self._left + part) / max(self._all, 1e-9)
         elapsed = time.monotonic() - self._began
         left = f"{_clock(elapsed * (1 - share) / share)} left" if share > 0.01 else "estimating"
-        now = ", ".join(
-            f"{escape(job.name)} step {s.get('step', 0)}/{s.get('steps', '?')} at {s.get('rate') or 0:.3g}/s"
-            for job, s in states
-        )
+        now = ", ".join(f"{escape(job.name)} {_where(s)}" for job, s in states)
         text = f"{self._count}/{self._number} runs · {left} · {now}"
         if self._bar is not None:
             self._bar.update(self._task, completed=share, description=text)
@@ -148,6 +145,11 @@ def _numbers(result: Mapping[str, Any]) -> list[str]:
 
 def _work(job: Job) -> float:
     return job.config["recipe"]["steps"] * job.config["recipe"]["batch"] * float(job.cost.macs if job.cost else 1e7)
+
+
+def _where(status: Mapping[str, Any]) -> str:
+    step, steps = status.get("step", 0), status.get("steps")
+    return "final evaluation" if step == steps else f"step {step}/{steps or '?'} at {status.get('rate') or 0:.3g}/s"
 
 
 def _clock(seconds: float) -> str:

@@ -120,6 +120,8 @@ def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
         config: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
+    raw: Any = OmegaConf.to_container(composed, resolve=False)
+    config["fixed_streams"] = {name: value for name, value in raw["seeds"].items() if value != "${seed}"}
     config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
     _check_numbers(config)
     _resolve(config)
@@ -144,6 +146,7 @@ def _check_numbers(config: Mapping[str, Any]) -> None:
         ("evaluation.batch", config["evaluation"]["batch"], 1),
         ("data.validation", data["validation"], 0),
         ("data.classes", data["classes"], 2),
+        ("recipe.augment.pad", recipe["augment"]["pad"], 0),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{key}={value} is not an integer of at least {least}; use {key}={least} or more")

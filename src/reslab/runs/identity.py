@@ -16,19 +16,20 @@ IDENTITY = (
     *(f"data.{key}" for key in ("fingerprint", "channels", "size", "classes", "validation", "split_seed")),
     "recipe",
     *("trainer.sync_batchnorm", "trainer.images_per_norm"),
-    *("seeds.init", "seeds.order", "seeds.augment"),
+    "fixed_streams",
     "callbacks",
 )
 RECORDED = (
     *(f"choices.{group}" for group in ("data", "recipe", "trainer", "tracking", "probes", "experiment", "debug")),
     *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
-    *("seed", "devices", "jobs", "outputs", "trust", "run"),
+    *("seed", "seeds", "devices", "jobs", "outputs", "trust", "run"),
 )
 INERT = {
     "choices.join": "add",
     "choices.intervention": "none",
     "trainer.sync_batchnorm": False,
     "callbacks": {},
+    "fixed_streams": {},  # by default every stream follows the seed, which is not part of the cell
 }
 OURS = "reslab."
 
@@ -50,8 +51,6 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         value = _lookup(config, key)
         if value is _ABSENT or (key in INERT and value == INERT[key]):
             continue
-        if key.startswith("seeds.") and value == config["seed"]:
-            continue  # by default every stream follows the seed, which is not part of the cell
         value = _without_our_paths(value)
         if value != {}:
             kept[key] = value
@@ -86,12 +85,12 @@ def _lookup(config: Any, key: str) -> Any:
 
 
 def _without_our_paths(value: Any) -> Any:
-    """Drop `_target_` where it is ours and `_partial_`: moving our files must not rename cells."""
+    """Keep only the name of a `_target_` of ours: moving our files must not rename cells."""
     if isinstance(value, Mapping):
         return {
-            str(k): _without_our_paths(v)
+            str(k): v.rsplit(".", 1)[-1] if k == "_target_" and v.startswith(OURS) else _without_our_paths(v)
             for k, v in value.items()
-            if k != "_partial_" and not (k == "_target_" and str(v).startswith(OURS))
+            if k != "_partial_"
         }
     if isinstance(value, list | tuple):
         return [_without_our_paths(item) for item in value]

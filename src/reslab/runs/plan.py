@@ -33,7 +33,8 @@ def add_to_plan(path: Path, entries: list[dict[str, Any]]) -> int:
     with path.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         known = {(entry["cell"], entry["seed"]) for entry in read_plan(path)}
-        fresh = [entry for entry in entries if (entry["cell"], entry["seed"]) not in known]
+        unique = {(entry["cell"], entry["seed"]): entry for entry in entries}
+        fresh = [entry for key, entry in unique.items() if key not in known]
         file.seek(0)
         if fresh and not file.read().endswith("\n") and file.tell():
             file.write("\n")

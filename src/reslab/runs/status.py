@@ -52,4 +52,5 @@ def state(folder: RunFolder) -> str:
 def _alive(status: dict[str, Any]) -> bool:
     if status.get("host") != socket.gethostname():
         return time.time() - status.get("heartbeat", 0) < 60
-    return status.get("boot") == boot_id() and status.get("started") == start_time(status.get("pid", -1))
+    born = start_time(status.get("pid", -1))
+    return born is not None and status.get("boot") == boot_id() and status.get("started") == born

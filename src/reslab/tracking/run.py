@@ -118,6 +118,7 @@ def _open(config: Mapping[str, Any], attempt: int) -> Any | None:
             return opened
         except Exception as error:  # no server, a bad key: the run goes on
             print(f"W&B could not start {attempted}: {error}", flush=True)
+            wandb.teardown()  # its service still holds the run's id
     return None
 
 

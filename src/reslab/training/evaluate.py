@@ -55,13 +55,15 @@ def evaluate(
     net.eval()
     errors = torch.zeros((), dtype=torch.int64, device=labels.device)
     entropy = torch.zeros((), dtype=torch.float64, device=labels.device)
-    for chunk, truth in zip(batches(images, normalise, batch), labels.split(batch), strict=True):
-        with precision():
-            logits = net(chunk)
-        errors += ((logits.argmax(1) != truth) | ~torch.isfinite(logits).all(1)).sum()
-        entropy += F.cross_entropy(logits.float(), truth, reduction="sum").double()
-    for module, mode in modes.items():
-        module.training = mode
+    try:
+        for chunk, truth in zip(batches(images, normalise, batch), labels.split(batch), strict=True):
+            with precision():
+                logits = net(chunk)
+            errors += ((logits.argmax(1) != truth) | ~torch.isfinite(logits).all(1)).sum()
+            entropy += F.cross_entropy(logits.float(), truth, reduction="sum").double()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
     return Score(int(errors), len(labels), float(entropy) / len(labels))
 
 
