@@ -17,8 +17,9 @@ def imagenet(depth, *choices, **block):
     return cost(describe(made | {"block": made["block"] | block}))
 
 
-# He 2015, section 4.2; summed independently by three sources: pycls/akamaster's logs, hand sum, a public repository
-# ("verified programmatically" for 8, 20). Option B at 20: open_lth issue 7. All with BN scales and shifts, 10 classes.
+# The nets of He 2015, section 4.2, with BN scales and shifts and 10 classes; hand sum. Seen elsewhere: 75,290 and
+# 269,722 in a public reproduction, 1,727,962 in a log of akamaster/pytorch_resnet_cifar10, 272,474 in open_lth
+# issue 7, 19.4M (1202) in He 2015, Table 6.
 BASIC = {  # depth: (plain = option A, option B, option C)
     8: (75_290, 78_042, 78_330),
     14: (172_506, 175_258, 181_146),
@@ -53,7 +54,7 @@ def test_multiply_adds_of_basic_nets(depth, shortcut):
 @pytest.mark.parametrize(
     ("shortcut", "depth", "macs"),
     [
-        ("none", 20, 40_551_040),  # hand sum; also 40.55M in He-style tables
+        ("none", 20, 40_551_040),  # hand sum
         ("none", 56, 125_485_696),  # hand sum
         ("projection", 56, 125_747_840),  # chenyaofo/pytorch-cifar-models: 125.75M
         ("projection", 110, 253_149_824),  # hand sum

@@ -5,10 +5,9 @@ import pytest
 from cells import cell
 from reslab import api
 from reslab.launch.build import build_net
-from reslab.launch.construct import make_net
-from reslab.nets.initialise import Law
-from reslab.nets.layers import SubsampleAndPad, conv
-from reslab.specs import ConvShape
+from reslab.launch.compose import compose
+from reslab.launch.construct import describe, make_net
+from reslab.launch.freeze import resolve
 
 
 def refused(*choices, **values):
@@ -94,19 +93,11 @@ def test_width(width):
 
 
 def test_identity_cannot_drop_channels():
-    with pytest.raises(ValueError, match="cannot shrink 8 channels to 4; shortcut=projection can"):
-        SubsampleAndPad(c_in=8, c_out=4, stride=1)
     made = cell("shortcut=identity", depth=8)
     with pytest.raises(ValueError, match="cannot shrink 16 channels to 8"):
         build_net(made | {"net": made["net"] | {"widths": [2, 1, 1]}, "width": 8})
     projected = cell("shortcut=projection", depth=8)
     assert build_net(projected | {"net": projected["net"] | {"widths": [2, 1, 1]}, "width": 8})
-
-
-def test_unknown_padding():
-    shape = ConvShape(c_in=1, c_out=1, kernel=3, stride=1, padding="valid")
-    with pytest.raises(ValueError, match="padding 'valid' is unknown; it is centred or same"):
-        conv(shape)
 
 
 def test_unknown_padding_from_a_config():
@@ -115,11 +106,35 @@ def test_unknown_padding_from_a_config():
         build_net(made | {"block": made["block"] | {"padding": "reflect"}})
 
 
-def test_unknown_law():
-    with pytest.raises(ValueError, match="init shape 'cauchy' is unknown; it is one of normal, truncated, uniform"):
-        Law(shape="cauchy", gain=2.0, fan="in")
-    with pytest.raises(ValueError, match="init fan 'both' is unknown; it is in, out or average"):
-        Law(shape="normal", gain=2.0, fan="both")
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("init.conv.shape=cauchy", "it is normal, truncated or uniform"),
+        ("init.linear.fan=both", "it is in, out or average"),
+        ("init.conv.gain=-1", "is not positive"),
+        ("net.widths=[]", "positive integers"),
+        ("net.widths=[1,1.5,2]", "positive integers"),
+        ("net.stem.kernel=4", "has no centre"),
+        ("norm.groups=0", "does not divide"),
+    ],
+)
+def test_refused_before_any_worker_starts(override, words):
+    group = ["norm=group"] if override.startswith("norm") else []
+    with pytest.raises(ValueError, match=words):
+        describe(resolve(*compose("train", ["depth=8", *group, override])))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"), [("block.stride_at=3", "is not 1"), ("block.expansion=0", "leaves no channels")]
+)
+def test_bottlenecks_that_make_no_sense(override, words):
+    with pytest.raises(ValueError, match=words):
+        describe(resolve(*compose("train", ["block=bottleneck", "depth=11", override])))
+
+
+def test_imagenet_has_four_stages():
+    with pytest.raises(ValueError, match="the nets of the table have 4"):
+        describe(resolve(*compose("train", ["net=imagenet", "data.size=32", "depth=18", "net.widths=[1,2,4]"])))
 
 
 def test_width_without_expansion():

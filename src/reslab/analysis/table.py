@@ -32,11 +32,11 @@ def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
     for name in known if experiment is None else [experiment]:
         for entry in read_plan(plan_file(outputs, name)):
             entries.setdefault((entry["cell"], entry["seed"]), entry)
-    return pl.DataFrame([_row(entry) for entry in entries.values()], infer_schema_length=None)
+    return pl.DataFrame([_row(outputs, entry) for entry in entries.values()], infer_schema_length=None)
 
 
-def _row(entry: dict[str, Any]) -> dict[str, Any]:
-    folder = RunFolder(Path(entry["folder"]))
+def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    folder = RunFolder(outputs / entry["folder"])
     result = read_json(folder.result) or {}
     outcome = result.get("outcome")
     chance = (entry["classes"] - 1) / entry["classes"]
@@ -50,7 +50,7 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
     hardware, times = result.get("hardware", {}), result.get("times", {})
     row |= {"device": hardware.get("device"), "threads": hardware.get("threads")}
     row |= {"images_per_second": result.get("images_per_second"), "seconds": sum(times.values()) or None}
-    return row | {"weights": result.get("weights"), "folder": entry["folder"]}
+    return row | {"weights": result.get("weights"), "folder": str(folder.path)}
 
 
 def varying(table: pl.DataFrame) -> list[str]:

@@ -56,7 +56,7 @@ class Job:
             "cell": self.cell,
             "seed": self.seed,
             "label": self.label,
-            "folder": str(self.folder.path),
+            "folder": str(self.folder.path.relative_to(config["outputs"])),  # an outputs folder can be moved
             "overrides": list(self.overrides),
             **flat(config),
             **(_counts(self.cost)),
@@ -124,6 +124,7 @@ def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     config["fixed_streams"] = {name: value for name, value in raw["seeds"].items() if value != "${seed}"}
     config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
     _check_numbers(config)
+    _check_init(config["init"])
     _resolve(config)
     return config
 
@@ -164,6 +165,16 @@ def _check_numbers(config: Mapping[str, Any]) -> None:
         raise ValueError(f"devices={config['devices']}: a run uses one device so far; use devices=1")
     if config["checkpoints"] not in ("final", "log", "none"):
         raise ValueError(f"checkpoints={config['checkpoints']} is unknown; it is final, log or none")
+
+
+def _check_init(init: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, law in init.items():
+        if law["shape"] not in ("normal", "truncated", "uniform"):
+            raise ValueError(f"init.{name}.shape={law['shape']} is unknown; it is normal, truncated or uniform")
+        if law["fan"] not in ("in", "out", "average"):
+            raise ValueError(f"init.{name}.fan={law['fan']} is unknown; it is in, out or average")
+        if not law["gain"] > 0:
+            raise ValueError(f"init.{name}.gain={law['gain']} is not positive; it is the variance times the fan")
 
 
 def _resolve(config: dict[str, Any]) -> None:

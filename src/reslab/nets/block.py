@@ -25,13 +25,17 @@ def bottleneck(
 ) -> tuple[ConvShape, ...]:
     """1x1, 3x3, 1x1 convolutions (He 2015, Fig. 5 right).
 
-    `expansion` is output over inner width, one number or one per inner width. `stride_at` is the convolution
-    that strides: 1 (He 2015, Table 1) or 2 (as torchvision does). ValueError for a width without expansion.
+    `expansion` is output over inner width, one number or one per inner width. `stride_at` is the convolution that
+    strides: 1 (He 2015, Table 1) or 2 (as torchvision does). ValueError for other values.
     """
     if not isinstance(expansion, int):
         if width not in expansion:
             raise ValueError(f"block.expansion has no entry for inner width {width}; it knows {sorted(expansion)}")
         expansion = expansion[width]
+    if stride_at not in (1, 2):
+        raise ValueError(f"block.stride_at={stride_at} is not 1 (the first 1x1) or 2 (the 3x3)")
+    if expansion < 1:
+        raise ValueError(f"block.expansion={expansion} leaves no channels; He 2015 uses 4")
     strides = [stride if at == stride_at else 1 for at in (1, 2)]
     out = width * expansion
     return (

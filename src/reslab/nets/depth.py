@@ -41,4 +41,6 @@ def imagenet(depth: int, *, convs: int, widths: Sequence[int]) -> tuple[Stage, .
             f"valid depths are {', '.join(map(str, valid)) or 'none'}" + (f" ({others})" if others else "")
         )
     units = IMAGENET[depth][1]
+    if len(widths) != len(units):
+        raise ValueError(f"net.widths={list(widths)} has {len(widths)} stages; the nets of the table have {len(units)}")
     return tuple(Stage(n, width, 1 if at == 0 else 2) for at, (n, width) in enumerate(zip(units, widths, strict=True)))

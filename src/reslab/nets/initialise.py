@@ -31,13 +31,6 @@ class Law:
     gain: float
     fan: str
 
-    def __post_init__(self) -> None:
-        """ValueError for a shape or fan that does not exist."""
-        if self.shape not in SHAPES:
-            raise ValueError(f"init shape {self.shape!r} is unknown; it is one of {', '.join(SHAPES)}")
-        if self.fan not in ("in", "out", "average"):
-            raise ValueError(f"init fan {self.fan!r} is unknown; it is in, out or average")
-
     def std(self, weight: torch.Tensor) -> float:
         """Standard deviation for this weight of shape (out, in, ...)."""
         fan_in, fan_out = weight[0].numel(), weight[:, 0].numel()

@@ -20,10 +20,9 @@ class SubsampleAndPad(nn.Module):
     """Option A of He 2015: every stride-th pixel; new channels are zero and come last."""
 
     def __init__(self, *, c_in: int, c_out: int, stride: int) -> None:
-        """ValueError where channels would have to be dropped."""
+        """`c_out` is at least `c_in`: nets.net refuses the rest."""
         super().__init__()
-        if c_out < c_in:
-            raise ValueError(f"shortcut=identity cannot shrink {c_in} channels to {c_out}; shortcut=projection can")
+        assert c_out >= c_in
         self.new, self.stride = c_out - c_in, stride
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
@@ -45,11 +44,9 @@ class SameConv2d(nn.Conv2d):
 
 
 def conv(shape: ConvShape) -> nn.Conv2d:
-    """The convolution of that shape; ValueError for an unknown padding."""
+    """The convolution of that shape."""
     if shape.padding == "same":
         return SameConv2d(shape.c_in, shape.c_out, shape.kernel, stride=shape.stride, bias=shape.bias)
-    if shape.padding != "centred":
-        raise ValueError(f"padding {shape.padding!r} is unknown; it is centred or same")
     return nn.Conv2d(
         shape.c_in, shape.c_out, shape.kernel, stride=shape.stride, padding=shape.kernel // 2, bias=shape.bias
     )

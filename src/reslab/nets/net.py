@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reslab.nets import depth as rules
-from reslab.specs import Choices, ConvShape, Image, MaxPool, NetSpec, Ops, Stage, Unit, span, stride
+from reslab.specs import Choices, ConvShape, Image, MaxPool, NetSpec, NormAt, Ops, Resize, Stage, Unit, span, stride
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ def imagenet(*, choices: Choices, image: Image, stem: Stem, widths: Sequence[int
 def _compose(
     choices: Choices, image: Image, stem: Stem, widths: Sequence[int], rule: Callable[..., tuple[Stage, ...]]
 ) -> NetSpec:
+    if not widths or any(not isinstance(times, int) or times < 1 for times in widths):
+        raise ValueError(f"net.widths={list(widths)} must be positive integers, one multiple of width per stage")
     if choices.width < 1:
         raise ValueError(f"width {choices.width} is not a positive number of channels; 16 is He 2015's")
     convs = len(choices.block(choices.width, choices.width * widths[0], 1))
@@ -73,7 +75,7 @@ def _trunk(choices: Choices, stages: tuple[Stage, ...]) -> tuple[tuple[tuple[Uni
 
 
 def _check(net: NetSpec, stages: tuple[Stage, ...]) -> None:
-    """Refuse images that the strides cannot divide and channels that the norm cannot group."""
+    """Refuse images that the strides cannot divide and operations that the layers cannot be made for."""
     total = stride(net.stem)
     for stage in stages:
         total *= stage.stride
@@ -86,5 +88,14 @@ def _check(net: NetSpec, stages: tuple[Stage, ...]) -> None:
         )
     for ops, _ in net.paths():
         for op in ops:
-            if hasattr(op, "channels"):
-                net.choices.norm.weights(op.channels)
+            match op:
+                case NormAt():
+                    net.choices.norm.weights(op.channels)
+                case ConvShape() if op.padding not in ("centred", "same"):
+                    raise ValueError(f"padding {op.padding!r} is unknown; it is centred or same")
+                case ConvShape() if op.padding == "centred" and op.kernel % 2 == 0:
+                    raise ValueError(f"a kernel of {op.kernel} has no centre; use an odd one, or padding=same")
+                case Resize() if op.c_out < op.c_in:
+                    raise ValueError(
+                        f"shortcut=identity cannot shrink {op.c_in} channels to {op.c_out}; shortcut=projection can"
+                    )

@@ -34,7 +34,7 @@ class Group:
 
     def weights(self, channels: int) -> int:
         """A scale and a shift per channel; ValueError where the groups do not divide the channels."""
-        if channels % self.groups:
+        if self.groups < 1 or channels % self.groups:
             fits = [g for g in range(1, channels + 1) if channels % g == 0]
             near = min(fits, key=lambda g: abs(g - self.groups))
             raise ValueError(f"norm.groups={self.groups} does not divide {channels} channels; {near} does")

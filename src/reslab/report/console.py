@@ -10,7 +10,7 @@ from reslab.analysis.table import varying
 def show_cells(cells: pl.DataFrame, out: Console) -> None:
     """One line per cell, with only the axes that vary; errors in percent, mean ± standard deviation over seeds."""
     axes = varying(cells)
-    table = Table(box=None, pad_edge=False, header_style="bold", title="cells", title_justify="left")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for axis in axes:
         table.add_column(axis, justify="right" if axis == "depth" else "left")
     for name in ("n", "train error %", "cross-entropy", "test error %"):
@@ -39,8 +39,8 @@ def show_gaps(gaps: pl.DataFrame, out: Console) -> None:
     found = gaps["shortcut"].unique().to_list()
     shortcuts = [s for s in order if s in found] + sorted(set(found) - set(order))
     others = [a for a in varying(gaps) if a not in ("shortcut", "depth")]
-    title = "gap: clean training error of a depth less that of a shallower one, in points (positive: deeper is worse)"
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    out.print("gap: clean training error of a depth less that of a shallower one, in points (+: deeper is worse)")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for axis in (*others, "depth", "against"):
         table.add_column(axis)
     for shortcut in shortcuts:

@@ -25,11 +25,13 @@ def draw_errors(table: pl.DataFrame, path: Path) -> bool:
     )
     if data.is_empty():
         return False
-    known = data["shortcut"].unique(maintain_order=True).to_list()
+    found = data["shortcut"].unique(maintain_order=True).to_list()
+    known = [name for name in COLOURS if name in found] + [name for name in found if name not in COLOURS]
     scale = alt.Scale(domain=known, range=[COLOURS.get(name, "#56b4e9") for name in known])
-    x = alt.X("depth:Q", title="depth (weighted layers)", scale=alt.Scale(zero=False, padding=12))
+    ticks = alt.Axis(values=sorted(set(data["depth"])), format="d", grid=False)
+    x = alt.X("depth:Q", title="depth (weighted layers)", scale=alt.Scale(zero=False, padding=12), axis=ticks)
     y = alt.Y("error:Q", title="clean training error (%)")
-    colour = alt.Color("shortcut:N", scale=scale, title="shortcut")
+    colour = alt.Color("shortcut:N", scale=scale, title="shortcut (none: plain)")
     several = data["family"].n_unique() > 1
     mean = alt.Y("mean(error):Q", title="clean training error (%)")
     lines = alt.Chart(data).mark_line(strokeWidth=2).encode(x=x, y=mean, color=colour)
@@ -37,7 +39,9 @@ def draw_errors(table: pl.DataFrame, path: Path) -> bool:
     if several:
         lines = lines.encode(strokeDash=alt.StrokeDash("family:N", title=" ".join(named)))
         points = points.encode(shape=alt.Shape("family:N", title=" ".join(named)))
-    chart = (lines + points).properties(width=460, height=280, background="white")
+    settings = [f"{key} {', '.join(map(str, table[key].unique().sort()))}" for key in ("data", "steps", "lr")]
+    title = f"{' · '.join(settings)} · every point a run, lines through means"
+    chart = (lines + points).properties(width=460, height=280, background="white", title=title)
     path.parent.mkdir(parents=True, exist_ok=True)
     chart.save(str(path), scale_factor=2)
     return True
