@@ -57,11 +57,15 @@ def finished_run(_finished):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    for mark in item.iter_markers("real"):
-        name = mark.args[0]
-        if report.when == "call" and report.outcome != "skipped":
+    report.user_properties += [("real", mark.args[0]) for mark in item.iter_markers("real")]
+
+
+def pytest_runtest_logreport(report):
+    """Also called in the process that collects from the parallel ones."""
+    for kind, name in report.user_properties:
+        if kind == "real" and report.when == "call" and not report.skipped:
             outcomes.setdefault(name, set()).add("ran" if report.passed else "FAILED")
-        elif report.outcome == "skipped":
+        elif kind == "real" and report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             outcomes.setdefault(name, set()).add(f"skipped: {reason.removeprefix('Skipped: ')}")
 

@@ -8,9 +8,12 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from reslab.commands.errors import explain
+from reslab.launch.build import build_net
 from reslab.launch.compose import compose, did_you_mean
+from reslab.launch.construct import describe
 from reslab.launch.freeze import resolve
 from reslab.launch.paths import conf_folder
+from reslab.specs import cost
 
 GROUPS = ([], ["shortcut=none", "block=bottleneck"], ["experiment=keras_v2"], ["data=cifar10", "recipe=he2016"])
 VALUES = (
@@ -85,6 +88,8 @@ def test_every_choice_composes_and_resolves(file):
     assert config["choices"][file.parent.name] == file.stem
     assert "${" not in str(config)
     assert "???" not in str(config)
+    if file.parent.name not in ("data", "recipe", "trainer", "tracking", "probes", "debug"):
+        assert sum(p.numel() for p in build_net(config).parameters()) == cost(describe(config)).params
 
 
 @pytest.mark.parametrize("group", sorted({f.parent.name for f in conf_folder().glob("*/*.yaml")}))

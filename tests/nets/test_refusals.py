@@ -113,7 +113,7 @@ def test_unknown_padding_from_a_config():
         ("init.linear.fan=both", "it is in, out or average"),
         ("init.conv.gain=-1", "is not positive"),
         ("net.widths=[]", "positive integers"),
-        ("net.widths=[1,1.5,2]", "positive integers"),
+        ("net.widths=[1,0,2]", "positive integers"),
         ("net.stem.kernel=4", "has no centre"),
         ("norm.groups=0", "does not divide"),
     ],
