@@ -12,6 +12,7 @@ from reslab.analysis import table
 from reslab.data.normalise import Normalisation
 from reslab.launch.build import build_net
 from reslab.launch.compose import compose
+from reslab.launch.errors import explain
 from reslab.launch.freeze import resolve
 
 
@@ -38,8 +39,14 @@ def net(*overrides: str, seed: int = 0) -> nn.Module:
     >>> torch.equal(plain.stem.conv1.weight, residual.stem.conv1.weight)
     True
     """
-    composed, choices = compose("train", [*overrides, f"seed={seed}"])
-    return build_net(resolve(composed, choices))
+    words = [*overrides, f"seed={seed}"]
+    try:
+        return build_net(resolve(*compose("train", words)))
+    except Exception as error:
+        message = explain(error, "train", words)
+        if message is None:
+            raise
+        raise ValueError(message) from error
 
 
 def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
@@ -53,6 +60,8 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
     False
     """
     file = Path(run_folder) / "checkpoints" / "last.ckpt"
+    if not Path(run_folder).is_dir():
+        raise ValueError(f"{run_folder} does not exist; run folders are outputs/runs/<label>-<hash>/seed=<n>")
     if not file.exists():
         raise ValueError(
             f"{run_folder} holds no final weights ({file.name}); has the run ended, with checkpoints=final?"

@@ -103,6 +103,9 @@ class Image:
     classes: int
 
 
+PARAMETER_KINDS = ("conv", "linear", "norm", "bias")  # weights of convolutions, classifier and norms; biases
+
+
 @runtime_checkable
 class Norm(Protocol):
     """How activations are normalised: the number of its weights, and the layer."""

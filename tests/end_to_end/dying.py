@@ -15,7 +15,11 @@ POINTS = ("before row", "after row", "before save", "torn save", "between rename
 def run_and_die(folder: str, point: str, step: int) -> None:
     """Train, but die at `point` of the slice that ends at `step`."""
     moment, _, what = point.partition(" ")
-    if point == "torn save":
+    if point == "after fit":
+        worker.Run._finish = die
+    elif point == "before result":
+        worker.write_json = die
+    elif point == "torn save":
         die_in_save(step, lambda save, trainer: (save._folder.mkdir(exist_ok=True), torn(save._folder), die()))
     elif point == "between renames":
         die_in_save(step, die_between_renames)

@@ -68,6 +68,19 @@ def test_bitwise_equal_after_sigkill(undisturbed, tmp_path, point, step):
     assert [row["step"] for row in rows(made)] == [0, 6, 12, 18, 24]
 
 
+@pytest.mark.real("SIGKILL of a worker, resumed bitwise")
+@pytest.mark.parametrize("point", ["after fit", "before result"])
+def test_killed_after_the_last_step(undisturbed, tmp_path, point):
+    """Nothing is left to train; the final evaluation and the result are made up for."""
+    made = job(tmp_path)
+    assert attempt(made, run_and_die, point, 24) == -9
+    assert not made.folder.result.exists()
+    assert start(made) == 0
+    assert science(made) == science(undisturbed)
+    assert rows(made) == rows(undisturbed)
+    assert [p.name for p in made.folder.checkpoints.iterdir()] == ["last.ckpt"]
+
+
 def test_it_really_resumes(tmp_path):
     made = job(tmp_path)
     attempt(made, run_and_die, "after save", 15)

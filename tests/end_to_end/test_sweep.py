@@ -1,6 +1,7 @@
 """Sweeps: each run once, skipped when done, extended by seeds, never stopped by one failure."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,63 @@ def test_one_failing_run_does_not_stop_the_others(train, capsys, tmp_path):
         sys.path.remove(str(tmp_path))
     assert "4 runs · 2 done · 2 to run" in capsys.readouterr().out
     assert {path: stamps()[path] for path in before} == before
+
+
+def test_a_run_that_ended_elsewhere_meanwhile_is_left_alone(train, monkeypatch, capsys):
+    """Between the look at the states and the start of the run another command has finished it."""
+    from reslab.launch import sweep
+
+    assert train(*SMALL, "jobs=1") == 0
+    (path,) = Path("outputs/runs").glob("*/*/result.json")
+    finished = path.read_text()
+    path.unlink()
+    monkeypatch.setattr(sweep, "prepare", lambda jobs: path.write_text(finished))
+    assert train(*SMALL, "jobs=1") == 0
+    assert path.read_text() == finished
+    assert read_json(path.with_name("status.json"))["attempt"] == 1
+
+
+DAMAGE = {
+    "status of nonsense": ("status.json", '{"schema": 1, "state": "running", "attempt": null}'),
+    "torn status": ("status.json", '{"sch'),
+    "torn config": ("config.yaml", "a: ["),
+    "empty config": ("config.yaml", ""),
+    "torn result": ("result.json", '{"outcome": "tra'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_folder_is_mended_and_stops_nobody(train, damage):
+    assert train(*SMALL, "checkpoints=log") == 0
+    (folder,) = Path("outputs/runs").glob("*/seed=0")
+    weights = read_json(folder / "result.json")["weights"]
+    (folder / "result.json").unlink()
+    name, content = DAMAGE[damage]
+    (folder / name).write_text(content)
+    assert train("-m", *SMALL, "seed=0,1") == 0
+    assert read_json(folder / "result.json")["weights"] == weights
+    assert len(results()) == 2
+
+
+def test_a_result_of_another_schema_is_left_alone(train, capsys):
+    assert train(*SMALL) == 0
+    (path,) = Path("outputs/runs").glob("*/*/result.json")
+    path.write_text('{"schema": 99, "outcome": "trained"}')
+    assert train("-m", *SMALL, "seed=0,1") == 0
+    assert "other schema" in capsys.readouterr().out
+    assert read_json(path) == {"schema": 99, "outcome": "trained"}
+
+
+def test_a_folder_that_cannot_be_entered_stops_nobody(train, capsys):
+    assert train("-m", *SMALL, "seed=0,1") == 0
+    blocked = next(Path("outputs/runs").glob("*/seed=0"))
+    shutil.rmtree(blocked)
+    shutil.rmtree(blocked.with_name("seed=1"))
+    blocked.write_text("a file where a folder should be")
+    assert train("-m", *SMALL, "seed=0,1") == 1
+    said = capsys.readouterr().out
+    assert "failed 1" in said
+    assert "trained 1" in said
 
 
 def test_a_diverged_run_is_a_result(train, capsys):

@@ -7,10 +7,10 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
-from reslab.commands.errors import explain
 from reslab.launch.build import build_net
 from reslab.launch.compose import compose, did_you_mean
 from reslab.launch.construct import describe
+from reslab.launch.errors import explain
 from reslab.launch.freeze import resolve
 from reslab.launch.paths import conf_folder
 from reslab.specs import cost
@@ -74,6 +74,7 @@ def test_every_choice_composes_and_resolves(file):
     needed = {
         "net=imagenet": ["data=synthetic", "data.size=32", "depth=18", "width=8"],
         "net=keras_v2": ["block=keras_bottleneck"],
+        "block=keras_bottleneck": ["net=keras_v2"],
         "data=parquet": [f"data.{key}=1" for key in ("channels", "size", "rows.train", "rows.test", "validation")]
         + ["data.classes=2", "data.train=a", "data.test=b", "recipe.batch=1", "data.size=4", "data.rows.train=9"],
         "experiment=keras_v2": ["depth=20"],

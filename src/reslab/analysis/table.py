@@ -37,18 +37,21 @@ def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
 
 def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     folder = RunFolder(outputs / entry["folder"])
-    result = read_json(folder.result) or {}
+    found = state(folder)
+    result = read_json(folder.result) if found in ("ended", "failed") else None
+    result = result or {}
     outcome = result.get("outcome")
     chance = (entry["classes"] - 1) / entry["classes"]
     row: dict[str, Any] = {name: entry[name] for name in ("cell", "label", "seed", *AXES, *COUNTS)}
-    row |= {"params": result.get("params", entry["params"]), "state": state(folder), "outcome": outcome}
+    row |= {"params": result.get("params", entry["params"]), "state": found, "outcome": outcome}
     for part in ("train", "train_fresh_norm", "validation", "test"):
         score = result.get(part, {})
         missing = chance if outcome == "diverged" else None
         row[f"{part}_error"] = score.get("error", missing)
         row[f"{part}_cross_entropy"] = score.get("cross_entropy")
     hardware, times = result.get("hardware", {}), result.get("times", {})
-    row |= {"device": hardware.get("device"), "threads": hardware.get("threads")}
+    row |= {name: hardware.get(name) for name in ("device", "capability", "threads")}
+    row |= {"commit": result.get("commit"), "torch": result.get("versions", {}).get("torch")}
     row |= {"images_per_second": result.get("images_per_second"), "seconds": sum(times.values()) or None}
     return row | {"weights": result.get("weights"), "folder": str(folder.path)}
 
@@ -91,11 +94,11 @@ def gaps(cell_table: pl.DataFrame) -> pl.DataFrame:
 def differences(table: pl.DataFrame) -> list[str]:
     """What differs between runs beside their settings: sentences for the reader, none if all is equal."""
     said = []
-    for name in ("device", "threads"):
+    for name in ("device", "capability", "threads", "torch", "commit"):
         values = table[name].drop_nulls().unique().sort().to_list()
         if len(values) > 1:
             shown = ", ".join(map(str, values))
-            said.append(f"runs differ in {name} ({shown}): equal seeds are then not bitwise comparable")
+            said.append(f"runs differ in {name} ({shown}): equal seeds may then differ in their last bits")
     return said
 
 

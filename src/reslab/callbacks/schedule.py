@@ -3,6 +3,7 @@
 
 def evenly(steps: int, points: int) -> tuple[int, ...]:
     """0, then `points` steps at equal distances, the last one the end."""
+    points = min(points, steps)
     return tuple(sorted({0, *(round(steps * at / points) for at in range(1, points + 1))}))
 
 

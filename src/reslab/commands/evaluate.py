@@ -24,7 +24,7 @@ from reslab.training.evaluate import Score, evaluate
 
 def main(arguments: list[str]) -> int:
     """Print recorded and measured errors side by side, and keep them in the run folder."""
-    composed, choices = compose("evaluate", arguments)
+    composed, choices = compose("evaluate", [_quoted(word) for word in arguments])
     config = resolve_verb(composed)
     folder = RunFolder(Path(config["run"]).absolute())
     trained = api.load(folder.path, trust=config["trust"])
@@ -41,6 +41,13 @@ def main(arguments: list[str]) -> int:
     write_json(target, {"data": name, "measured": time.time(), **record})
     print(f"wrote {target}")
     return 0
+
+
+def _quoted(argument: str) -> str:
+    """A folder's name holds `seed=0`, which Hydra would read as an override of its own."""
+    name, _, value = argument.partition("=")
+    quote = "\\'"
+    return f"run='{value.replace(chr(39), quote)}'" if name == "run" and value[:1] not in ("'", '"') else argument
 
 
 def _with_data(frozen: dict[str, Any], data: dict[str, Any], trust: list[str]) -> dict[str, Any]:

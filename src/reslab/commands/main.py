@@ -29,7 +29,7 @@ def main() -> None:
         fail(f"unknown verb {verb!r}; {f'did you mean {near[0]}? ' if near else ''}verbs are {', '.join(VERBS)}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's printer
     signal.signal(signal.SIGTERM, _terminated)
-    from reslab.commands.errors import explain
+    from reslab.launch.errors import explain
 
     try:
         code = import_module(f"reslab.commands.{verb}").main(arguments)

@@ -7,6 +7,7 @@ import polars as pl
 from rich.console import Console
 
 from reslab.analysis import table as analysis
+from reslab.launch.checks import check_name
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
 from reslab.report.console import show_cells, show_gaps
@@ -16,7 +17,7 @@ from reslab.report.figure import draw_errors
 def main(arguments: list[str]) -> int:
     """Print the tables, write the files, say where."""
     config = resolve_verb(compose("report", arguments)[0])
-    name, outputs = str(config["experiment"]), Path(config["outputs"]).absolute()
+    name, outputs = check_name(str(config["experiment"])), Path(config["outputs"]).absolute()
     runs = analysis.runs(outputs, name)
     cells = analysis.cells(runs)
     gaps = analysis.gaps(cells)
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if config["publish"]:
         files += publish(files, Path.cwd() / "experiments" / name)
     out.print("\nwrote " + "\n      ".join(map(str, files)))
-    if done < len(runs):
+    if done < len(runs) and name != "adhoc":
         out.print(f"next: reslab train experiment={name}")
     return 0
 

@@ -1,5 +1,6 @@
 """`reslab train`: one point, a sweep, an experiment. `reslab plan` is the same, and only lists."""
 
+import shlex
 import sys
 from typing import Any
 
@@ -28,13 +29,15 @@ def main(arguments: list[str], *, plan_only: bool = False) -> int:
     asks_only = any(word in ("--help", "--hydra-help", "--cfg", "-c", "--info", "-i") for word in arguments)
     if not (plan_only or asks_only):
         server.context()
-    sys.argv = ["reslab train", *arguments]
+    sys.argv = ["reslab", *arguments]
     run: Any = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(task)
     try:
         run()
-    except KeyboardInterrupt:
-        sweep.console.out.print("interrupted; the same command goes on where this one stopped")
-        return 130
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if "interrupted" not in sweep.outcomes.values():
+            raise
+        sweep.console.out.print("interrupted; the same command goes on from the last checkpoints")
+        return 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
     finally:
         if sweep.jobs and not plan_only:
             sweep.console.table(sweep.jobs, sweep.outcomes)
@@ -42,7 +45,9 @@ def main(arguments: list[str], *, plan_only: bool = False) -> int:
     if plan_only and sweep.jobs:
         jobs = list(sweep.jobs.values())
         sweep.console.plan(jobs, [state(job.folder) for job in jobs])
-        print(f"to run them: reslab train {' '.join(arguments)}")
+        if any(job.cost is None for job in jobs):
+            print("?: a part of your own is counted when it is first built")
+        print(f"to run them: {shlex.join(['reslab', 'train', *arguments])}")
     return 1 if sweep.failed else 0
 
 
@@ -50,7 +55,7 @@ def _next(sweep: Sweep) -> None:
     config = next(iter(sweep.jobs.values())).config
     experiment, outputs = config["run"]["experiment"], config["outputs"]
     print(f"wrote {outputs}/runs and {outputs}/experiments/{experiment}/plan.jsonl")
-    ran_offline = config["tracking"]["mode"] in ("auto", "offline")
-    if ran_offline and any((sweep.jobs[key].folder.result).exists() for key in sweep.jobs):
+    offline = config["tracking"]["mode"] in ("auto", "offline")
+    if offline and set(sweep.outcomes.values()) - {"ended", "elsewhere", "not started", "other schema"}:
         print(f"W&B: runs without a key are kept offline; to upload them: wandb sync {outputs}/wandb/offline-run-*")
     print(f"next: reslab report experiment={experiment}")

@@ -55,7 +55,8 @@ class Composer:
         """A choice of this verb's defaults list, or a group added to it; for `report`, `experiment` is a text."""
         group = override.key_or_group
         chosen = group in self._master.hydra.runtime.choices or override.is_add()
-        return chosen and self._loader.repository.group_exists(group)
+        names_one = isinstance(override.value(), str | None)  # a mapping lays values over the choice
+        return chosen and names_one and self._loader.repository.group_exists(group)
 
     def _base(self, groups: tuple[str, ...]) -> tuple[DictConfig, DictConfig]:
         if groups not in self._bases:
@@ -105,8 +106,13 @@ def check(overrides: Sequence[Override], base: DictConfig) -> None:
             continue
         if override.is_delete():
             raise ValueError(f"~{key} would delete a setting that every run needs; set it to another value")
-        if key in known:
-            check_type(key, override.value(), known[key])
+        given = override.value()
+        if key not in known and not isinstance(given, Mapping):
+            raise ValueError(f"{key} is a group of settings; set one of them, such as {_first(key, known)}=...")
+        for name, value in leaves(given, key):
+            if name not in known and known.get(key) != {}:
+                raise ValueError(f"unknown key {name!r}{did_you_mean(name, known)}")
+            check_type(name, value, known.get(name))
 
 
 def check_type(key: str, value: Any, default: Any) -> None:
@@ -119,7 +125,7 @@ def check_type(key: str, value: Any, default: Any) -> None:
     kinds = {bool: bool, int: int, float: int | float, str: str, list: list, dict: dict}
     expected = next(kind for kind in kinds if isinstance(default, kind))
     if not isinstance(value, kinds[expected]) or (expected in (int, float) and isinstance(value, bool)):
-        if expected is str and not isinstance(value, list | dict):
+        if expected is str and isinstance(value, int | float):
             return  # an unquoted number is fine where a text is wanted
         raise ValueError(f"{key}={value} is not {_article(expected)}; the default is {key}={default}")
 
@@ -135,11 +141,16 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def did_you_mean(key: str, known: Mapping[str, Any]) -> str:
     """A suggestion, or the keys beside it."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    groups = {k.rsplit(".", n)[0] for k in known for n in range(k.count(".") + 1)}
+    near = difflib.get_close_matches(key, sorted(groups), n=1, cutoff=0.5)
     last = [k for k in known if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
     if last or near:
         return f"; did you mean {(last or near)[0]}?"
     return f"; top-level keys are {', '.join(sorted({k.split('.')[0] for k in known}))}"
+
+
+def _first(key: str, known: Mapping[str, Any]) -> str:
+    return next(name for name in known if name.startswith(f"{key}."))
 
 
 def _article(kind: type) -> str:

@@ -90,19 +90,19 @@ class Console:
     def table(self, jobs: Mapping[tuple[str, int], Job], outcomes: Mapping[tuple[str, int], str]) -> None:
         """Every run's outcome, then each failure with its last error line, its log and the command to try again."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("run", "seed", "outcome"):
+        for column in ("run", "cell", "seed", "outcome"):
             table.add_column(column)
         for column in ("train error %", "cross-entropy", "test error %", "img/s", "s"):
             table.add_column(column, justify="right")
+        counts: Counter[str] = Counter()
         for key, job in jobs.items():
             result = read_json(job.folder.result) or {}
-            outcome = result.get("outcome") or outcomes.get(key, "not started")
-            table.add_row(job.label, str(job.seed), outcome, *_numbers(result))
+            outcome = result.get("outcome", "")
+            if outcomes.get(key) == "other schema" or not outcome:
+                outcome, result = outcomes.get(key, "not started"), {}
+            counts[outcome] += 1
+            table.add_row(job.label, job.cell[:8], str(job.seed), outcome, *_numbers(result))
         self.out.print(table)
-        counts = Counter(
-            (read_json(job.folder.result) or {}).get("outcome") or outcomes.get(key, "not started")
-            for key, job in jobs.items()
-        )
         self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
         for key, outcome in outcomes.items():
             if outcome == "failed":
@@ -114,14 +114,14 @@ class Console:
     def plan(self, jobs: Sequence[Job], states: Sequence[str]) -> None:
         """The runs that would be started, with what they cost; '?' where a user's own layer hides it."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("state", "run", "seed"):
+        for column in ("state", "run", "cell", "seed"):
             table.add_column(column)
         for column in ("params", "in norms", "MACs/image", "steps"):
             table.add_column(column, justify="right")
         for job, found in zip(jobs, states, strict=True):
             c = job.cost
             numbers = ["?"] * 3 if c is None else [f"{c.params:,}", f"{c.norm_params:,}", f"{c.macs:,}"]
-            table.add_row(found, job.label, str(job.seed), *numbers, f"{job.config['recipe']['steps']:,}")
+            table.add_row(found, job.label, job.cell[:8], str(job.seed), *numbers, f"{job.config['recipe']['steps']:,}")
         self.out.print(table)
         counts = Counter(states)
         self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))

@@ -1,32 +1,53 @@
 """Objects from configs, for allow-listed targets only."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from hydra.utils import instantiate
 
 from reslab.specs import Choices, Image, NetSpec
 
+PARTS = ("reslab.specs.", "reslab.nets.", "reslab.data.", "reslab.training.")
 GROUPS = ("block", "order", "shortcut", "join", "norm", "act")
 
 
 def construct(node: Any, trust: Sequence[str] = ()) -> Any:
-    """Instantiate a plain config node; ValueError for a `_target_` outside reslab and the trusted packages."""
+    """Instantiate a plain config node; ValueError for a `_target_` that is neither a part of ours nor trusted."""
     for target in targets(node):
-        if target.split(".")[0] not in ("reslab", *trust):
-            package = target.split(".")[0]
-            raise ValueError(f"_target_ {target} is not trusted; if you know it, add trust=[{package}]")
+        check_target(target, trust)
     return instantiate(node, _convert_="all")
+
+
+def check_target(target: str, trust: Sequence[str]) -> None:
+    """ValueError unless `target` is in a trusted package, or defined in one of our parts (not just imported there)."""
+    package, (module, _, name) = target.split(".")[0], target.rpartition(".")
+    if package in trust:
+        return
+    if not f"{module}.".startswith(PARTS):
+        raise ValueError(f"_target_ {target} is not trusted; if you know it, add trust=[{package}]")
+    try:
+        found = getattr(import_module(module), name, None)
+    except ModuleNotFoundError:
+        found = None
+    if getattr(found, "__module__", "") != module:
+        raise ValueError(f"_target_ {target} does not exist: {module} defines no {name!r}")
 
 
 def targets(node: Any) -> list[str]:
     """Every `_target_` in a config, at any depth."""
     if isinstance(node, Mapping):
-        own = [str(node["_target_"])] if "_target_" in node else []
+        own = [_as_path(node["_target_"])] if "_target_" in node else []
         return own + [target for value in node.values() for target in targets(value)]
     if isinstance(node, list | tuple):
         return [target for value in node for target in targets(value)]
     return []
+
+
+def _as_path(target: Any) -> str:
+    if not isinstance(target, str):
+        raise ValueError(f"_target_ must be a path such as reslab.nets.shortcut.identity, not {target!r}")
+    return target
 
 
 def image(config: Mapping[str, Any]) -> Image:
@@ -48,7 +69,6 @@ def describe(config: Mapping[str, Any]) -> NetSpec | None:
     nodes = [config["net"], *(config[group] for group in GROUPS)]
     if any(not target.startswith("reslab.") for target in targets(nodes)):
         for target in targets(nodes):
-            if target.split(".")[0] not in ("reslab", *config["trust"]):
-                construct({"_target_": target}, config["trust"])  # refuses, naming the package to trust
+            check_target(target, config["trust"])
         return None
     return make_net(config)

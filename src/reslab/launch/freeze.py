@@ -17,13 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reslab.launch import resources
+from reslab.launch.checks import check
 from reslab.launch.compose import leaves
 from reslab.launch.construct import construct, describe
 from reslab.runs.folder import RunFolder
 from reslab.runs.identity import cell_hash, label
 from reslab.specs import Cost, cost
 
-PRECISIONS = ("fp32", "bf16-mixed")
 PACKAGES = ("reslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy", "scikit-learn")
 
 
@@ -46,7 +46,7 @@ class Job:
     @property
     def name(self) -> str:
         """Readable: cell and seed."""
-        return f"{self.label} seed={self.seed}"
+        return f"{self.label}-{self.cell[:8]} seed={self.seed}"
 
     def entry(self) -> dict[str, Any]:
         """Its line in the plan."""
@@ -79,7 +79,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 class Freezer:
     """Turns points into jobs; what points share (files, commit) is looked at once."""
 
-    command: str = field(default_factory=lambda: shlex.join(["reslab", *sys.argv[1:]]))
+    command: str = field(default_factory=lambda: shlex.join(["reslab", "train", *sys.argv[1:]]))
     _fingerprints: dict[str, str] = field(default_factory=dict)
 
     def job(self, composed: DictConfig, choices: Mapping[str, Any], overrides: tuple[str, ...]) -> Job:
@@ -121,10 +121,9 @@ def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
     raw: Any = OmegaConf.to_container(composed, resolve=False)
-    config["fixed_streams"] = {name: value for name, value in raw["seeds"].items() if value != "${seed}"}
+    config["fixed_streams"] = {n: config["seeds"][n] for n, value in raw["seeds"].items() if value != "${seed}"}
     config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
-    _check_numbers(config)
-    _check_init(config["init"])
+    check(config)
     _resolve(config)
     return config
 
@@ -133,48 +132,6 @@ def _counts(counts: Cost | None) -> dict[str, int | None]:
     if counts is None:
         return {"params": None, "norm_params": None, "macs": None}
     return {"params": counts.params, "norm_params": counts.norm_params, "macs": counts.macs}
-
-
-def _check_numbers(config: Mapping[str, Any]) -> None:
-    recipe, data = config["recipe"], config["data"]
-    for key, value, least in (
-        ("recipe.steps", recipe["steps"], 1),
-        ("recipe.batch", recipe["batch"], 1),
-        ("seed", config["seed"], 0),
-        ("checkpoint_every", config["checkpoint_every"], 1),
-        ("evaluation.points", config["evaluation"]["points"], 1),
-        ("evaluation.subset", config["evaluation"]["subset"], 1),
-        ("evaluation.batch", config["evaluation"]["batch"], 1),
-        ("data.validation", data["validation"], 0),
-        ("data.classes", data["classes"], 2),
-        ("recipe.augment.pad", recipe["augment"]["pad"], 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{key}={value} is not an integer of at least {least}; use {key}={least} or more")
-    if not recipe["lr"] > 0:
-        raise ValueError(f"recipe.lr={recipe['lr']} is not positive; He 2015 uses 0.1")
-    if recipe["precision"] not in PRECISIONS:
-        raise ValueError(f"recipe.precision={recipe['precision']} is unknown; it is one of {', '.join(PRECISIONS)}")
-    kept = data["rows"]["train"] - data["validation"]
-    if kept < recipe["batch"]:
-        raise ValueError(
-            f"recipe.batch={recipe['batch']} cannot be filled from {kept} training images "
-            f"({data['rows']['train']} rows less data.validation={data['validation']})"
-        )
-    if config["devices"] != 1:
-        raise ValueError(f"devices={config['devices']}: a run uses one device so far; use devices=1")
-    if config["checkpoints"] not in ("final", "log", "none"):
-        raise ValueError(f"checkpoints={config['checkpoints']} is unknown; it is final, log or none")
-
-
-def _check_init(init: Mapping[str, Mapping[str, Any]]) -> None:
-    for name, law in init.items():
-        if law["shape"] not in ("normal", "truncated", "uniform"):
-            raise ValueError(f"init.{name}.shape={law['shape']} is unknown; it is normal, truncated or uniform")
-        if law["fan"] not in ("in", "out", "average"):
-            raise ValueError(f"init.{name}.fan={law['fan']} is unknown; it is in, out or average")
-        if not law["gain"] > 0:
-            raise ValueError(f"init.{name}.gain={law['gain']} is not positive; it is the variance times the fan")
 
 
 def _resolve(config: dict[str, Any]) -> None:

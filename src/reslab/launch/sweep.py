@@ -1,6 +1,7 @@
 """Runs a list of jobs on this machine: each once, each in a process of its own, whatever happens to the others."""
 
 import contextlib
+import math
 import multiprocessing.connection
 import os
 import signal
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from reslab.launch import resources, server
 from reslab.launch.console import Console
 from reslab.launch.freeze import Job
 from reslab.runs.folder import read_json, write_json
 from reslab.runs.plan import add_to_plan, plan_file
-from reslab.runs.status import state, write_status
+from reslab.runs.status import attempts, state, write_status
+
+SMALL_STEP = 2e9  # multiply-adds of a forward pass over a batch; digits nets stay below, CIFAR nets above
 
 
 @dataclass
@@ -32,13 +36,13 @@ class Sweep:
     def run(self, jobs: list[Job]) -> list[float | None]:
         """Plan, skip what is done, run the rest; the objective of each job in order (None: it failed)."""
         unique = {(job.cell, job.seed): job for job in jobs}
+        config = jobs[0].config
+        slots = resources.concurrent(config["jobs"], config["trainer"]["accelerator"], len(unique))
         if self.plan_only:
             self.jobs |= unique
             return [0.0] * len(jobs)
-        config = jobs[0].config
-        slots = resources.concurrent(config["jobs"], config["trainer"]["accelerator"], len(unique))
         states = {key: state(job.folder) for key, job in unique.items()}
-        pending = [job for key, job in unique.items() if states[key] not in ("ended", "running")]
+        pending = [job for key, job in unique.items() if states[key] not in ("ended", "running", "other schema")]
         write_plan(list(unique.values()))
         self.console.header(list(unique.values()), pending)
         if pending:
@@ -87,7 +91,7 @@ def objective(job: Job) -> float | None:
     result = read_json(job.folder.result)
     if result is None or result.get("outcome") == "failed":
         return None
-    return result["train"]["error"] if "train" in result else 1.0
+    return float(result.get("train", {}).get("error", 1.0))
 
 
 @dataclass
@@ -129,12 +133,13 @@ class Pool:
 
     def _start(self, job: Job) -> None:
         lock = contextlib.ExitStack()
-        key = (job.cell, job.seed)
-        if not lock.enter_context(job.folder.locked()):
-            self._sweep.outcomes[key] = "elsewhere"
-            return
         slot = min(set(range(self._slots)) - {r.slot for r in self._running})
         try:
+            free = lock.enter_context(job.folder.locked())
+            if not free or state(job.folder) == "ended":  # another command has it, or had it since we looked
+                self._sweep.outcomes[job.cell, job.seed] = "elsewhere" if not free else "ended"
+                lock.close()
+                return
             freeze(job, self._threads)
             on_gpu = job.config["trainer"]["accelerator"] == "gpu"
             process = server.start(
@@ -144,9 +149,9 @@ class Pool:
                 environment={"CUDA_VISIBLE_DEVICES": str(slot)} if on_gpu else {},
                 threads=_threads(job, self._threads),
             )
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # this run cannot be started; the others can
             lock.close()
-            self._end(job, "failed", f"{error.strerror}: {error.filename or job.folder.path}", 0.0)
+            self._end(job, "failed", f"{type(error).__name__}: {error}", 0.0)
             return
         self._running.append(Running(job, process, slot, lock, time.monotonic()))
 
@@ -199,23 +204,26 @@ def freeze(job: Job, threads: int) -> None:
     resumable = folder.checkpoints.exists() and any(folder.checkpoints.glob("*.ckpt"))
     config: dict[str, Any] = job.config
     config["trainer"]["threads"] = _threads(job, threads)
-    if resumable and folder.config.exists():
-        old: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
-        config["trainer"]["threads"] = old["trainer"]["threads"]
+    if resumable:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, YAMLError):  # torn: nothing to keep
+            old: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
+            config["trainer"]["threads"] = int(old["trainer"]["threads"])
     folder.result.unlink(missing_ok=True)
     beside = folder.config.with_name(f".config.{os.getpid()}")
     OmegaConf.save(OmegaConf.create(config), beside)
     beside.replace(folder.config)
-    before = read_json(folder.status) or {}
-    attempt = int(before.get("attempt", 0)) + 1
-    write_status(folder, "running", {"attempt": attempt, "origin": int(before.get("origin", attempt)), "step": 0})
+    before = attempts(folder)
+    attempt = before[0] + 1
+    write_status(folder, "running", {"attempt": attempt, "origin": before[1] or attempt, "step": 0})
 
 
 def _threads(job: Job, share: int) -> int:
+    """What was asked for; `auto` is one for nets too small to gain from a second, so that they never differ in it."""
     threads = job.config["trainer"]["threads"]
-    if threads == "auto":
-        return share
-    return threads
+    if threads != "auto":
+        return threads
+    work = job.config["recipe"]["batch"] * (job.cost.macs if job.cost is not None else math.inf)
+    return 1 if work < SMALL_STEP else share
 
 
 def _work(path: str) -> None:

@@ -23,9 +23,9 @@ from reslab.data.split import stratified
 from reslab.launch.build import build_classifier, build_data, build_net, read_data
 from reslab.launch.construct import construct
 from reslab.launch.evidence import hardware, weights_hash
-from reslab.runs.folder import RunFolder, read_json, write_json
+from reslab.runs.folder import RunFolder, write_json
 from reslab.runs.record import Rows
-from reslab.runs.status import write_status
+from reslab.runs.status import attempts, write_status
 from reslab.tracking.run import Tracker, tracked
 from reslab.training.classifier import Classifier
 from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
@@ -65,9 +65,9 @@ class Run:
         self.folder, self.config = folder, config
         self.began = time.monotonic()
         self.times: dict[str, float] = {}
-        previous = read_json(folder.status) or {}
-        self.attempt = int(previous.get("attempt", 1))
-        self.origin = int(previous.get("origin", self.attempt))
+        self.subset: Part | None = None
+        self.subset_hash: str | None = None
+        self.attempt, self.origin = attempts(folder)
         self.steps = config["recipe"]["steps"]
         evaluation = config["evaluation"]
         self.scored = when.evenly(self.steps, evaluation["points"])
@@ -106,6 +106,7 @@ class Run:
         result["times"] = self.times
         self._keep_weights(net, data)
         write_json(self.folder.result, result)
+        self._drop_checkpoints()
         facts = {"attempt": self.attempt, "origin": self.origin, "reason": result["outcome"]}
         write_status(self.folder, "ended", facts)
 
@@ -137,10 +138,14 @@ class Run:
 
     def _subset(self, data: ImageData) -> Part:
         """The fixed stratified training images of scheduled evaluations."""
+        if self.subset is None:
+            self.subset = self._choose(data)
+        return self.subset
+
+    def _choose(self, data: ImageData) -> Part:
         assert data.train is not None
         leave = len(data.train) - self.config["evaluation"]["subset"]
         if leave <= 0:
-            self.subset_hash = None
             return data.train
         kept, _ = stratified(data.train.labels.cpu().numpy(), leave, data._split_seed, "evaluation")
         self.subset_hash = hash_of(kept)
@@ -152,9 +157,7 @@ class Run:
         return evaluate(net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision)
 
     def _score(self, module: Classifier, data: ImageData) -> dict[str, Score]:
-        if not hasattr(self, "subset"):
-            self.subset = self._subset(data)
-        scores = {"train": self._measure(module.net, self.subset, data)}
+        scores = {"train": self._measure(module.net, self._subset(data), data)}
         if len(data.validation):
             scores["validation"] = self._measure(module.net, data.validation, data)
         return scores
@@ -168,7 +171,7 @@ class Run:
             scores["train"] = self._measure(net, data.train, data)
             fresh = with_fresh_statistics(
                 net,
-                self.subset.images,
+                self._subset(data).images,
                 normalise=data.normalisation,
                 batch=self.config["recipe"]["batch"],
                 precision=trainer.precision_plugin.forward_context,
@@ -191,7 +194,7 @@ class Run:
             "samples": step * self.config["recipe"]["batch"],
             "attempt": self.attempt,
             **{name: as_record(score) for name, score in scores.items()},
-            **{key: self.config["run"][key] for key in ("norm_params", "macs")},
+            **{key: self.config["run"][key] for key in ("norm_params", "macs", "commit", "versions", "command")},
             "params": self.params,
             "split": data.split_hashes,
             "evaluation_subset": self.subset_hash,
@@ -204,20 +207,23 @@ class Run:
         return self.progress.rate() * data.plan.batch
 
     def _keep_weights(self, net: nn.Module, data: ImageData) -> None:
-        """The final checkpoint replaces those of the running time."""
-        folder, last = self.folder.checkpoints, self.folder.checkpoints / "last.ckpt"
+        """The final checkpoint; the one to resume from stays as previous.ckpt until the result is written."""
         if self.config["checkpoints"] == "none":
-            last.unlink(missing_ok=True)
-        else:
-            norm = data.normalisation
-            state = {
-                "schema": 1,
-                "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
-                "normalisation": {"mean": norm.mean.cpu(), "std": norm.std.cpu()},
-                "config": self.config,
-            }
-            replace(last, lambda path: torch.save(state, path))
-        (folder / "previous.ckpt").unlink(missing_ok=True)
+            return
+        folder, norm = self.folder.checkpoints, data.normalisation
+        state = {
+            "schema": 1,
+            "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
+            "normalisation": {"mean": norm.mean.cpu(), "std": norm.std.cpu()},
+            "config": self.config,
+        }
+        replace(folder / "last.ckpt", lambda path: torch.save(state, path), keep=folder / "previous.ckpt")
+
+    def _drop_checkpoints(self) -> None:
+        """What only a resumption needs."""
+        (self.folder.checkpoints / "previous.ckpt").unlink(missing_ok=True)
+        if self.config["checkpoints"] == "none":
+            (self.folder.checkpoints / "last.ckpt").unlink(missing_ok=True)
 
     def _tell(self, step: int, rate: float) -> None:
         facts = {"attempt": self.attempt, "origin": self.origin, "step": step, "steps": self.steps}

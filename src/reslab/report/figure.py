@@ -5,6 +5,8 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
+from reslab.analysis.table import AXES
+
 COLOURS = {"none": "#d55e00", "identity": "#0072b2", "projection": "#009e73", "projection_all": "#cc79a7"}
 
 
@@ -13,8 +15,7 @@ def draw_errors(table: pl.DataFrame, path: Path) -> bool:
 
     Runs of one shortcut that differ in other axes are told apart by the shape of the point and the dash of the line.
     """
-    rest = ("block", "order", "norm", "data", "recipe", "intervention", "width")
-    named = [axis for axis in rest if table[axis].n_unique() > 1]
+    named = [axis for axis in AXES if axis not in ("shortcut", "depth") and table[axis].n_unique() > 1]
     data = table.drop_nulls("train_error").select(
         "depth",
         "seed",
@@ -38,7 +39,7 @@ def draw_errors(table: pl.DataFrame, path: Path) -> bool:
     points = alt.Chart(data).mark_point(filled=True, size=45, opacity=0.75).encode(x=x, y=y, color=colour)
     if several:
         lines = lines.encode(strokeDash=alt.StrokeDash("family:N", title=" ".join(named)))
-        points = points.encode(shape=alt.Shape("family:N", title=" ".join(named)))
+        points = points.encode(shape=alt.Shape("family:N", legend=None))
     settings = [f"{key} {', '.join(map(str, table[key].unique().sort()))}" for key in ("data", "steps", "lr")]
     title = f"{' · '.join(settings)} · every point a run, lines through means"
     chart = (lines + points).properties(width=460, height=280, background="white", title=title)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reslab.runs.folder import RunFolder, read_json, write_json
+from reslab.runs.folder import SCHEMA, RunFolder, read_json, write_json
 
 DONE = ("trained", "at_chance", "diverged")
 
@@ -36,9 +36,22 @@ def write_status(folder: RunFolder, state: str, facts: Mapping[str, Any]) -> Non
     write_json(folder.status, {"state": state, "heartbeat": time.time(), **process_identity(), **facts})
 
 
+def attempts(folder: RunFolder) -> tuple[int, int]:
+    """Attempts so far, and the one that began at step 0; zeros where the status does not tell."""
+    status = read_json(folder.status) or {}
+    numbers = [status.get(name) for name in ("attempt", "origin")]
+    attempt, origin = (number if isinstance(number, int) else 0 for number in numbers)
+    return attempt, origin
+
+
 def state(folder: RunFolder) -> str:
-    """ended, failed, running, interrupted or new; a `running` whose process is gone is interrupted."""
+    """ended, failed, running, interrupted, new, or other schema (made by another version: left alone).
+
+    A `running` whose process is gone is interrupted.
+    """
     result = read_json(folder.result)
+    if result is not None and result.get("schema", SCHEMA) != SCHEMA:
+        return "other schema"
     if result is not None:
         return "ended" if result.get("outcome") in DONE else "failed"
     status = read_json(folder.status)

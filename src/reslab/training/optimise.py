@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-KINDS = ("conv", "linear", "norm", "bias")
-
 
 def kind(module: nn.Module, name: str) -> str:
     """What a parameter is: the weight of a convolution, classifier or norm, or a bias; other parameters are "norm"."""
@@ -16,10 +14,7 @@ def kind(module: nn.Module, name: str) -> str:
 
 
 def groups(net: nn.Module, *, weight_decay: float, decay: Sequence[str]) -> list[dict]:
-    """Two groups, decayed and not; ValueError for a kind that does not exist."""
-    unknown = sorted(set(decay) - set(KINDS))
-    if unknown:
-        raise ValueError(f"recipe.decay names {', '.join(unknown)}; it may hold {', '.join(KINDS)}")
+    """Two groups, decayed and not; `decay` holds some of `specs.PARAMETER_KINDS`."""
     found: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for module in net.modules():
         for name, parameter in module.named_parameters(recurse=False):

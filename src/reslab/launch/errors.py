@@ -1,5 +1,6 @@
 """Errors of composing and checking, in a user's words."""
 
+import difflib
 import re
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def explain(error: BaseException, verb: str, arguments: list[str]) -> str | None
         return str(error)
     key = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text)
     if key:
-        name = key[1].partition("=")[0]
+        full = re.search(r"full_key: (\S+)", text)
+        name = full[1] if full else key[1].partition("=")[0]
         return f"unknown key {name!r}{did_you_mean(name, known_keys('train' if verb == 'plan' else verb, arguments))}"
     missing = re.search(r"(?:Could not find|In '[^']+': Could not load) '?([\w/]+)/([\w.-]+)'?", text)
     if missing:
@@ -39,5 +41,7 @@ def explain(error: BaseException, verb: str, arguments: list[str]) -> str | None
 def _unknown_choice(group: str, choice: str) -> str:
     folders = [conf_folder() / group, Path.cwd() / "conf" / group]
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
-    said = f"{group}={choice} is unknown; it is one of {', '.join(known) or 'none'}"
+    near = difflib.get_close_matches(choice, known, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    said = f"{group}={choice} is unknown; it is one of {', '.join(known) or 'none'}{meant}"
     return f"{said}\n{PLAIN}" if group == "block" and choice in ("plain", "residual") else said
