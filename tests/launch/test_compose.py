@@ -38,7 +38,12 @@ def test_equals_hydras_own_composition(groups, values):
 @pytest.mark.parametrize("prefix", ["", "+", "++"])
 @pytest.mark.parametrize(
     ("key", "suggestion"),
-    [("recipe.lrr=1", "recipe.lr"), ("deptth=20", "depth"), ("recipe.agument.pad=1", "recipe.augment.pad")],
+    [
+        ("recipe={lrr: 1}", "recipe.lr"),
+        ("recipe.lrr=1", "recipe.lr"),
+        ("deptth=20", "depth"),
+        ("recipe.agument.pad=1", "recipe.augment.pad"),
+    ],
 )
 def test_mistyped_keys_are_refused_with_a_suggestion(prefix, key, suggestion):
     with pytest.raises(Exception) as caught:  # noqa: PT011  # Hydra's without a plus, ours with one

@@ -48,7 +48,6 @@ def test_experiments_cannot_be_swept(train):
         (["checkpoints=all"], "final, log or none"),
         (["recipe.decay=[foo]"], "conv, linear, norm, bias"),
         (["recipe={lr: abc}"], "recipe.lr=abc is not a number"),
-        (["recipe={lrr: 1}"], "did you mean recipe.lr?"),
         (["evaluation=null"], "a group of settings"),
         (["outputs=null"], "not a text"),
         (["seeds.init=abc"], "seeds.init=abc is not an integer"),
