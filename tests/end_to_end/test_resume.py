@@ -8,7 +8,8 @@ from dying import POINTS, run_and_die
 from reslab.launch import server
 from reslab.launch.compose import compose
 from reslab.launch.freeze import Freezer
-from reslab.launch.sweep import freeze, prepare, write_plan
+from reslab.launch.pool import freeze
+from reslab.launch.sweep import prepare, write_plan
 from reslab.runs.folder import read_json, write_json
 from reslab.runs.record import read_rows
 from reslab.runs.status import state
@@ -29,7 +30,7 @@ def attempt(made, target, *args):
 
 
 def start(made):
-    from reslab.launch.sweep import _work
+    from reslab.launch.pool import _work
 
     return attempt(made, _work)
 

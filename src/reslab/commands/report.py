@@ -22,8 +22,7 @@ def main(arguments: list[str]) -> int:
     cells = analysis.cells(runs)
     gaps = analysis.gaps(cells)
     out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = 160
+    out.width = max(out.width, 140)  # tables are never squeezed
     done = int(runs["outcome"].is_in(["trained", "at_chance", "diverged"]).sum())
     out.print(f"[bold]{name}[/] · {done} of {len(runs)} runs have ended · mean ± standard deviation over n seeds\n")
     show_cells(cells, out)

@@ -26,6 +26,8 @@ class Console:
         self.out = terminal or Terminal(highlight=False, soft_wrap=True)
         if terminal is None and not self.out.is_terminal:
             self.out.width = 160
+        # a table is never squeezed: on a narrow terminal its lines wrap, and every name can still be read
+        self._wide = Terminal(highlight=False, width=max(self.out.width, 140))
         self._bar: Progress | None = None
 
     def header(self, jobs: Sequence[Job], pending: Sequence[Job]) -> None:
@@ -102,7 +104,7 @@ class Console:
                 outcome, result = outcomes.get(key, "not started"), {}
             counts[outcome] += 1
             table.add_row(job.label, job.cell[:8], str(job.seed), outcome, *_numbers(result))
-        self.out.print(table)
+        self._wide.print(table)
         self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
         for key, outcome in outcomes.items():
             if outcome == "failed":
@@ -122,7 +124,7 @@ class Console:
             c = job.cost
             numbers = ["?"] * 3 if c is None else [f"{c.params:,}", f"{c.norm_params:,}", f"{c.macs:,}"]
             table.add_row(found, job.label, job.cell[:8], str(job.seed), *numbers, f"{job.config['recipe']['steps']:,}")
-        self.out.print(table)
+        self._wide.print(table)
         counts = Counter(states)
         self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
 
