@@ -120,5 +120,11 @@ def test_a_setting_without_default_must_be_given():
         resolve(*compose("train", ["data=parquet"]))
 
 
+def test_an_application_around_us_keeps_its_own_hydra():
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        compose("train", ["depth=8"])
+        assert hydra_compose("report", ["outputs=x"]).outputs == "x"
+
+
 def test_did_you_mean_falls_back_to_the_top_level():
     assert did_you_mean("xyzzy", {"depth": 1, "recipe.lr": 2}) == "; top-level keys are depth, recipe"

@@ -69,15 +69,15 @@ class Composer:
 
 def compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
     """One config outside a Hydra application (other verbs, notebooks), checked as a sweep's points are."""
-    clear = GlobalHydra.instance().clear
-    clear()
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
             master = loader.load_configuration(verb, [], RunMode.RUN)
             return Composer(loader, master).point(list(overrides))
     finally:
-        clear()
+        GlobalHydra.instance().hydra = outer  # a notebook or an application around us keeps its own
 
 
 def known_keys(verb: str, arguments: Sequence[str]) -> dict[str, Any]:
