@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reslab.training.classifier import Classifier
 from reslab.training.steps import train_steps
@@ -180,3 +181,20 @@ def test_what_a_resumed_classifier_needs_is_in_its_state():
     names = Classifier(net(), optimiser=sgd, lr=lr, seed=0).state_dict()
     assert "first_bad_step" in names
     assert {name.split(".")[0] for name in names} == {"net", "first_bad_step", "running"}
+
+
+class NoLook(TorchDispatchMode):
+    """Refuses what makes the host wait for the device: reading a number out of a tensor."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func is not torch.ops.aten._local_scalar_dense.default, "the host looked at the device"
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_host_never_looks_at_the_device_between_scheduled_steps():
+    model, first_bad = net(), bad_at()
+    optimiser, batches = sgd(model), list(made(4))
+    with NoLook():
+        train_steps(model, optimiser, batches, lr=lr, seed=0, first_bad=first_bad)
+    with pytest.raises(AssertionError, match="looked"), NoLook():
+        first_bad.item()

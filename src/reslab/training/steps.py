@@ -28,7 +28,7 @@ def train_steps(
     that a resumed run and a measured run draw the same. `first_bad` keeps, in place, the first step whose loss was
     not finite (-1: none).
     """
-    totals = torch.zeros(3, device=first_bad.device)
+    totals, seen = torch.zeros(2, device=first_bad.device), 0
     for step, images, labels in batches:
         torch.manual_seed(int(streams.bits(1, seed, step, "layers")[0]) >> 1)  # the CPU uses the low 32 bits alone
         for group in optimiser.param_groups:
@@ -40,7 +40,8 @@ def train_steps(
         optimiser.step()
         with torch.no_grad():
             errors = (logits.argmax(1) != labels).sum()
-            totals += torch.stack([loss.detach() * len(labels), errors.float(), labels.new_tensor(len(labels)).float()])
+            totals += torch.stack([loss.detach() * len(labels), errors.float()])
+            seen += len(labels)
             bad = ~torch.isfinite(loss.detach()) & (first_bad < 0)
             first_bad.copy_(torch.where(bad, torch.full_like(first_bad, step), first_bad))
-    return totals
+    return torch.cat([totals, totals.new_full((1,), seen)])
