@@ -119,7 +119,7 @@ class Run:
 
         extra = [construct(node, config["trust"]) for node in config["callbacks"].values()]
         self.progress = Progress(self._tell)
-        own = [Record(at=self.scored, score=self._score, write=write), self.progress]
+        own = [self.progress, Record(at=self.scored, score=self._score, write=write)]
         save = Save(self.folder.checkpoints, at=self.saved, keep=self.kept)
         return pl.Trainer(
             accelerator=config["trainer"]["accelerator"],
