@@ -94,6 +94,7 @@ def test_one_failing_run_does_not_stop_the_others(train, capsys, tmp_path):
     finally:
         sys.path.remove(str(tmp_path))
     assert "4 runs · 2 done · 2 to run" in capsys.readouterr().out
+    assert sorted(read_json(path)["attempt"] for path in stamps()) == [1, 1, 2, 2]
     assert {path: stamps()[path] for path in before} == before
 
 
@@ -163,6 +164,13 @@ def test_a_diverged_run_is_a_result(train, capsys):
     capsys.readouterr()
     assert train(*SMALL, "recipe.lr=1.0e+30", "norm=absent") == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_sweeper_may_launch_in_batches(train, capsys):
+    assert train("-m", *SMALL, "seed=0,1", "hydra.sweeper.max_batch_size=1", "outputs=batches") == 0
+    assert len(list(Path("batches/runs").glob("*/*/result.json"))) == 2
+    said = capsys.readouterr().out
+    assert f"next: reslab report experiment=adhoc outputs={Path('batches').absolute()}" in said
 
 
 def test_hydra_basic_launcher_gives_the_same_records(train, tmp_path):

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -58,4 +59,5 @@ def _next(sweep: Sweep) -> None:
     offline = config["tracking"]["mode"] in ("auto", "offline")
     if offline and set(sweep.outcomes.values()) - {"ended", "elsewhere", "not started", "other schema"}:
         print(f"W&B: runs without a key are kept offline; to upload them: wandb sync {outputs}/wandb/offline-run-*")
-    print(f"next: reslab report experiment={experiment}")
+    where = "" if Path(outputs) == Path("outputs").absolute() else f" {shlex.quote(f'outputs={outputs}')}"
+    print(f"next: reslab report experiment={experiment}{where}")

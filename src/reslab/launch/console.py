@@ -14,6 +14,7 @@ from rich.table import Table
 from reslab.launch.freeze import Job
 from reslab.runs.folder import read_json
 from reslab.runs.record import last_line
+from reslab.runs.status import state
 
 QUIET = 30.0  # seconds between progress lines where there is no terminal
 
@@ -38,8 +39,10 @@ class Console:
             f"[bold]{escape(config['run']['experiment'])}[/] · {len(jobs)} run{'s' * (len(jobs) != 1)} · "
             f"{done} done · {len(pending)} to run · {escape(config['outputs'])}"
         )
-        if not pending:
+        if not pending and all(state(job.folder) == "ended" for job in jobs):
             self.out.print("nothing to do: every run has ended; add seeds or change a setting to run more")
+        elif not pending:
+            self.out.print("nothing to start: what has not ended is with another command, or of another version")
 
     def begin(self, pending: Sequence[Job]) -> None:
         """Start counting."""
@@ -77,7 +80,7 @@ class Console:
         )
         colour = {"trained": "green", "failed": "red"}.get(outcome, "yellow")
         said = f"  {escape(reason)}" if reason else ""
-        log = f"  → {job.folder.log}" if outcome == "failed" else ""
+        log = f"  → {escape(str(job.folder.log))}" if outcome == "failed" else ""
         self.out.print(
             f"[{self._count}/{self._number}] {escape(job.name)}  [{colour}]{outcome}[/]  {scores}{said}  "
             f"{seconds:.1f} s{log}"

@@ -1,9 +1,10 @@
 """Hydra hands over all points of a sweep; they are checked together, then run on this machine."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,8 +20,10 @@ Points = Sequence[Sequence[str]]
 
 def install(hydra_context: Any, config: DictConfig) -> Composer:
     """Called before the sweeper looks at any point; Hydra's own files go to a temporary folder."""
+    folder = tempfile.mkdtemp(prefix="reslab-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a sweeper may launch several batches from it
     with read_write(config), open_dict(config):
-        config.hydra.sweep.dir = tempfile.mkdtemp(prefix="reslab-")
+        config.hydra.sweep.dir = folder
     composer = Composer(hydra_context.config_loader, config)
     composer.install()
     return composer
@@ -35,8 +38,6 @@ def launch(composer: Composer, config: DictConfig, task: Callable, points: Point
     jobs = freeze_all(composer, points)
     objectives = task.sweep.run(jobs)  # type: ignore[attr-defined]  # set by commands.train
     HydraConfig.instance().set_config(config)
-    Path(config.hydra.sweep.dir, "multirun.yaml").unlink(missing_ok=True)
-    os.rmdir(config.hydra.sweep.dir)
     return [_returned(point, objective) for point, objective in zip(points, objectives, strict=True)]
 
 

@@ -53,7 +53,8 @@ def run(path: str) -> None:
         reason = (str(error).splitlines() or [""])[0]
         sys.stdout.flush()
         write_json(folder.result, {"outcome": "failed", "reason": f"{type(error).__name__}: {reason}"[:500]})
-        write_status(folder, "ended", {"reason": "failed"})
+        attempt, origin = attempts(folder)
+        write_status(folder, "ended", {"attempt": attempt, "origin": origin, "reason": "failed"})
         sys.exit(1)
 
 
@@ -152,7 +153,7 @@ class Run:
         return data.train.select(kept)
 
     def _measure(self, net: nn.Module, part: Part, data: ImageData) -> Score:
-        precision = data.trainer.precision_plugin.forward_context  # type: ignore[union-attr]
+        precision = data.trainer.precision_plugin.forward_context  # type: ignore[union-attr]  # fit() has set it
         batch = self.config["evaluation"]["batch"]
         return evaluate(net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision)
 
