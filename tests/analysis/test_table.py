@@ -3,9 +3,10 @@
 import json
 import math
 
+import polars as pl
 import pytest
 
-from reslab.analysis.table import AXES, cells, differences, gaps, runs, varying
+from reslab.analysis.table import AXES, ambiguous, cells, differences, gaps, runs, varying
 
 BASE = {name: "x" for name in AXES} | {"depth": 20, "width": 16, "lr": 0.1, "steps": 10, "batch": 8}
 BASE |= {"classes": 10, "params": 5, "norm_params": 1, "macs": 7, "overrides": []}
@@ -73,6 +74,18 @@ def test_gaps_compare_within_a_shortcut_only(outputs):
     (row,) = gaps(cells(runs(outputs, "toy"))).iter_rows(named=True)
     assert (row["shortcut"], row["depth"], row["depth_shallower"]) == ("none", 56, 20)
     assert row["gap"] == pytest.approx(0.5)
+
+
+def test_cells_that_no_column_tells_apart_are_not_compared(outputs):
+    """A second plain-20 of another momentum: is 56 to be compared with the one or the other?"""
+    table = cells(runs(outputs, "toy"))
+    twin = table.filter(cell="none20").with_columns(cell=pl.lit("other momentum"))
+    assert not ambiguous(table).any()
+    assert sorted(pl.concat([table, twin]).filter(ambiguous(pl.concat([table, twin])))["cell"]) == [
+        "none20",
+        "other momentum",
+    ]
+    assert gaps(pl.concat([table, twin])).is_empty()
 
 
 def test_only_what_varies_is_shown(outputs):

@@ -80,13 +80,20 @@ def cells(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def ambiguous(cell_table: pl.DataFrame) -> pl.Series:
+    """Which cells share all axes with another cell: they differ in a setting that no column shows."""
+    return cell_table.select(pl.struct(AXES).is_duplicated()).to_series()
+
+
 def gaps(cell_table: pl.DataFrame) -> pl.DataFrame:
     """Each depth against each shallower one of the same family: difference of mean clean training errors (share).
 
-    Positive: the deeper net is worse. A plain difference of means, without interval and without verdict.
+    Positive: the deeper net is worse. A plain difference of means, without interval and without verdict. Cells that
+    differ in something that is no axis here (momentum, say) are left out: which is to be compared with which?
     """
     family = [axis for axis in AXES if axis != "depth"]
-    scored = cell_table.drop_nulls("train_error_mean").select(*family, "depth", "n", error="train_error_mean")
+    told_apart = cell_table.filter(~ambiguous(cell_table))
+    scored = told_apart.drop_nulls("train_error_mean").select(*family, "depth", "n", error="train_error_mean")
     pairs = scored.join(scored, on=family, suffix="_shallower").filter(pl.col("depth_shallower") < pl.col("depth"))
     return pairs.with_columns(gap=pl.col("error") - pl.col("error_shallower")).sort(*family, "depth", "depth_shallower")
 

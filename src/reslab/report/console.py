@@ -4,12 +4,13 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from reslab.analysis.table import varying
+from reslab.analysis.table import ambiguous, varying
 
 
 def show_cells(cells: pl.DataFrame, out: Console) -> None:
     """One line per cell, with only the axes that vary; errors in percent, mean ± standard deviation over seeds."""
-    axes = varying(cells)
+    alike = ambiguous(cells).any()
+    axes = [*varying(cells), *(["cell"] if alike else [])]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for axis in axes:
         table.add_column(axis, justify="right" if axis == "depth" else "left")
@@ -19,7 +20,7 @@ def show_cells(cells: pl.DataFrame, out: Console) -> None:
         table.add_column(name)
     for row in cells.iter_rows(named=True):
         table.add_row(
-            *(str(row[axis]) for axis in axes),
+            *(row[axis][:8] if axis == "cell" else str(row[axis]) for axis in axes),
             str(row["n"]),
             _spread(row, "train_error", 100.0, ".2f"),
             _spread(row, "train_cross_entropy", 1.0, ".3g"),
@@ -28,6 +29,10 @@ def show_cells(cells: pl.DataFrame, out: Console) -> None:
             row["outcomes"],
         )
     out.print(table)
+    if alike:
+        out.print(
+            "note: some cells differ in a setting that is no column; they are told apart by hash, and not compared"
+        )
 
 
 def show_gaps(gaps: pl.DataFrame, out: Console) -> None:
