@@ -30,15 +30,13 @@ def show_cells(cells: pl.DataFrame, out: Console) -> None:
         )
     out.print(table)
     if alike:
-        out.print(
-            "note: some cells differ in a setting that is no column; they are told apart by hash, and not compared"
-        )
+        out.print("note: some cells differ in a setting that is no column; they have their hash, and are not compared")
 
 
 def show_gaps(gaps: pl.DataFrame, out: Console) -> None:
     """Each depth's gap against the shallower ones, one column per shortcut, in points of clean training error."""
     if gaps.is_empty():
-        out.print("gaps: fewer than two depths have been measured")
+        out.print("gaps: no two depths can be compared yet")
         return
     order = ["none", "identity", "projection", "projection_all"]
     found = gaps["shortcut"].unique().to_list()

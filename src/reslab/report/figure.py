@@ -5,7 +5,7 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from reslab.analysis.table import AXES
+from reslab.analysis.table import AXES, ambiguous
 
 COLOURS = {"none": "#d55e00", "identity": "#0072b2", "projection": "#009e73", "projection_all": "#cc79a7"}
 
@@ -41,8 +41,9 @@ def draw_errors(table: pl.DataFrame, path: Path) -> bool:
         lines = lines.encode(strokeDash=alt.StrokeDash("family:N", title=" ".join(named)))
         points = points.encode(shape=alt.Shape("family:N", legend=None))
     settings = [f"{key} {', '.join(map(str, table[key].unique().sort()))}" for key in ("data", "steps", "lr")]
-    title = f"{' · '.join(settings)} · every point a run, lines through means"
-    chart = (lines + points).properties(width=460, height=280, background="white", title=title)
+    alike = ambiguous(table.unique("cell")).any()  # a line through the means of different cells would mean nothing
+    title = f"{' · '.join(settings)} · every point a run{'' if alike else ', lines through means'}"
+    chart = (points if alike else lines + points).properties(width=460, height=280, background="white", title=title)
     path.parent.mkdir(parents=True, exist_ok=True)
     chart.save(str(path), scale_factor=2)
     return True
