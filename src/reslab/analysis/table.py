@@ -1,4 +1,4 @@
-"""Runs on disk as tables: one row per run, per cell, per pair of depths. Statistics and verdicts are not made here."""
+"""Runs on disk as tables: one row per run, per cell. Statistics and verdicts are not made here."""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ AXES = (
     *("block", "order", "shortcut", "norm", "net", "data", "recipe", "intervention"),
     *("depth", "width", "lr", "steps", "batch", "precision"),
 )
+FAILURES = ("at_chance", "diverged", "failed")  # they count as chance in every comparison
 COUNTS = ("params", "norm_params", "macs")
 
 
 def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
     """One row per planned run: choices, state, outcome, clean errors (share, 0 to 1), cross-entropy (nats), cost.
 
-    A diverged run counts as chance error, (classes - 1) / classes, and is flagged by its outcome. ValueError for
-    an experiment without a plan.
+    `counted_error` is the clean training error that comparisons use: a diverged, failed or at-chance run counts as
+    chance, (classes - 1) / classes, and has `failure`. ValueError for an experiment without a plan.
     """
     known = experiments(outputs)
     if experiment is not None and experiment not in known:
@@ -49,6 +50,9 @@ def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
         missing = chance if outcome == "diverged" else None
         row[f"{part}_error"] = score.get("error", missing)
         row[f"{part}_cross_entropy"] = score.get("cross_entropy")
+    failure = outcome in FAILURES
+    row |= {"failure": failure, "chance": chance, "counted_error": chance if failure else row["train_error"]}
+    row["images"] = result.get("train", {}).get("n")
     hardware, times = result.get("hardware", {}), result.get("times", {})
     row |= {name: hardware.get(name) for name in ("device", "capability", "threads")}
     row |= {"commit": result.get("commit"), "torch": result.get("versions", {}).get("torch")}
@@ -62,18 +66,26 @@ def varying(table: pl.DataFrame) -> list[str]:
 
 
 def cells(table: pl.DataFrame) -> pl.DataFrame:
-    """One row per cell: n, mean and sample standard deviation of errors and cross-entropy, outcomes in words."""
-    measured = pl.col("outcome").is_in(["trained", "at_chance", "diverged"])
+    """One row per cell: n, mean and sample standard deviation of errors and cross-entropy, outcomes in words.
+
+    `train_error_mean` is that of `counted_error`.
+    """
     names = ("train_error", "train_cross_entropy", "validation_error", "test_error")
     scores = [
         expression
         for name in names
-        for expression in (pl.col(name).mean().alias(f"{name}_mean"), pl.col(name).std().alias(f"{name}_sd"))
+        for column in [pl.col("counted_error" if name == "train_error" else name)]
+        for expression in (column.mean().alias(f"{name}_mean"), column.std().alias(f"{name}_sd"))
     ]
     words = pl.coalesce("outcome", "state").value_counts(sort=True).alias("_counts")
     return (
         table.group_by("cell", *AXES, *COUNTS, maintain_order=True)
-        .agg(measured.sum().alias("n"), *scores, words)
+        .agg(
+            *(pl.col("counted_error").count().alias("n"), pl.col("failure").sum().alias("failures")),
+            *(pl.col(name).mean() for name in ("images_per_second", "seconds")),
+            *scores,
+            words,
+        )
         .with_columns(outcomes=pl.col("_counts").map_elements(_in_words, return_dtype=pl.String))
         .drop("_counts")
         .sort([axis for axis in AXES if axis not in ("shortcut", "depth")] + ["shortcut", "depth"])
@@ -83,19 +95,6 @@ def cells(table: pl.DataFrame) -> pl.DataFrame:
 def ambiguous(cell_table: pl.DataFrame) -> pl.Series:
     """Which cells share all axes with another cell: they differ in a setting that no column shows."""
     return cell_table.select(pl.struct(AXES).is_duplicated()).to_series()
-
-
-def gaps(cell_table: pl.DataFrame) -> pl.DataFrame:
-    """Each depth against each shallower one of the same family: difference of mean clean training errors (share).
-
-    Positive: the deeper net is worse. A plain difference of means, without interval and without verdict. Cells that
-    differ in something that is no axis here (momentum, say) are left out: which is to be compared with which?
-    """
-    family = [axis for axis in AXES if axis != "depth"]
-    told_apart = cell_table.filter(~ambiguous(cell_table))
-    scored = told_apart.drop_nulls("train_error_mean").select(*family, "depth", "n", error="train_error_mean")
-    pairs = scored.join(scored, on=family, suffix="_shallower").filter(pl.col("depth_shallower") < pl.col("depth"))
-    return pairs.with_columns(gap=pl.col("error") - pl.col("error_shallower")).sort(*family, "depth", "depth_shallower")
 
 
 def differences(table: pl.DataFrame) -> list[str]:

@@ -18,6 +18,7 @@ def check(config: Mapping[str, Any]) -> None:
         _check_recipe(config["recipe"])
         _check_init(config["init"])
         _check_words(config)
+        _check_study(config["study"])
     except KeyError as error:
         raise ValueError(
             f"a setting named {error} is missing; begin a file of your own with defaults: [one of ours]"
@@ -86,6 +87,16 @@ def _check_init(init: Mapping[str, Mapping[str, Any]]) -> None:
         _one_of(f"init.{name}.fan", law["fan"], ("in", "out", "average"))
         if not law["gain"] > 0:
             raise ValueError(f"init.{name}.gain={law['gain']} is not positive; it is the variance times the fan")
+
+
+def _check_study(study: Mapping[str, Any]) -> None:
+    if isinstance(study["delta"], bool) or not 0 < study["delta"] < 100:
+        raise ValueError(f"study.delta={study['delta']} is not between 0 and 100 points; the default is 0.25")
+    looks = study["looks"]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in [*looks, *study["depths"]])
+    if not looks or not whole or sorted(set(looks)) != list(looks) or looks[0] < 2:
+        raise ValueError(f"study.looks={looks} are not rising numbers of seeds from 2 on; the default is [3,5,8]")
+    _one_of("study.published", study["published"], ("he2015", "he2016", ""))
 
 
 def _check_words(config: Mapping[str, Any]) -> None:

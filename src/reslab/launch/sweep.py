@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reslab.analysis.study import Study, declare, study_file
 from reslab.launch import resources, server
 from reslab.launch.console import Console
 from reslab.launch.freeze import Job
@@ -33,7 +34,8 @@ class Sweep:
             return [0.0] * len(jobs)
         states = {key: state(job.folder) for key, job in unique.items()}
         pending = [job for key, job in unique.items() if states[key] not in ("ended", "running", "other schema")]
-        write_plan(list(unique.values()))
+        for said in write_plan(list(unique.values())):
+            self.console.out.print(f"note: {said}", markup=False)
         self.console.header(list(unique.values()), pending)
         if pending:
             server.warm()
@@ -50,15 +52,27 @@ class Sweep:
         return [self.jobs[key] for key, outcome in self.outcomes.items() if outcome == "failed"]
 
 
-def write_plan(jobs: list[Job]) -> None:
-    """One line per run, before the first one starts. ValueError where outputs cannot be written."""
+def write_plan(jobs: list[Job]) -> list[str]:
+    """The declaration, then one line per run, before the first one starts; returns what the user should know.
+
+    ValueError where outputs cannot be written.
+    """
     outputs, experiment = Path(jobs[0].config["outputs"]), jobs[0].config["run"]["experiment"]
+    asked = Study.of(jobs[0].config["study"])
     try:
+        standing = declare(outputs, experiment, asked)
         add_to_plan(plan_file(outputs, experiment), [job.entry() for job in jobs])
     except OSError as error:
         raise ValueError(
             f"outputs={outputs} cannot be written ({error.strerror}); use outputs=FOLDER with another folder"
         ) from error
+    differing = [name for name in asked.__dataclass_fields__ if getattr(asked, name) != getattr(standing, name)]
+    if not differing:
+        return []
+    return [
+        f"study.{', study.'.join(differing)}: not what {experiment} declared before its first run; the declaration in "
+        f"{study_file(outputs, experiment)} holds"
+    ]
 
 
 def prepare(jobs: list[Job]) -> None:

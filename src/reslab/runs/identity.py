@@ -22,7 +22,7 @@ IDENTITY = (
 RECORDED = (
     *(f"choices.{group}" for group in ("data", "recipe", "trainer", "tracking", "probes", "experiment", "debug")),
     *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
-    *("seed", "seeds", "devices", "jobs", "outputs", "trust", "run"),
+    *("seed", "seeds", "devices", "jobs", "outputs", "trust", "run", "study"),
 )
 INERT = {
     "choices.join": "add",

@@ -1,0 +1,176 @@
+"""Everything that a report says of an experiment, as tables and sentences; how it is drawn is another place."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reslab.analysis import secondary, table, wording
+from reslab.analysis.badges import Badge, badges, notes
+from reslab.analysis.contexts import Context, contexts
+from reslab.analysis.contrasts import Rescue, contrasts, rescues, twins
+from reslab.analysis.gaps import Gap, judge
+from reslab.analysis.intervals import interval_of_mean
+from reslab.analysis.onset import Onset, onset
+from reslab.analysis.published import beside
+from reslab.analysis.rates import best_rates
+from reslab.analysis.rows import CONTRASTS, CURVES, GAPS, ONSETS, RATES, RESCUES, frame
+from reslab.analysis.study import POINTS, Study, read_study
+from reslab.runs.folder import RunFolder
+from reslab.runs.record import read_rows
+
+__all__ = ["Answer", "Badge", "answer", "curves"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One experiment answered. Errors in `runs` and `cells` are shares; `*_points` are percent points.
+
+    A *context* is all that an experiment varies beside shortcut and depth, in words ("230 steps, lr 0.1", ...); the
+    main context has `main` true. A lower or upper bound of None means that no interval can be given.
+    """
+
+    experiment: str
+    study: Study
+    runs: pl.DataFrame
+    """One row per planned run, as `table.runs`, with `context`, `main`, `failure` and `counted_error` (share; a failure
+    counts as chance)."""
+    cells: pl.DataFrame
+    """As `table.cells`, with `context`, `main`, `failures`, and `lower_points`, `upper_points`: the t interval (95 %)
+    of the mean clean training error over seeds; None at n = 1 or with failures."""
+    gaps: pl.DataFrame
+    """One row per context, shortcut and depth but the shallowest: context, main, steps, lr, shortcut, depth, against
+    (the shallower depth with the largest gap), n (seeds of the look, or of the interim numbers), look (None: before
+    the first one), interim (bool), gap_points, lower_points, upper_points, method, failures, verdict (degrades, does
+    not degrade, undecided), needed (sentence), sentence; test_gap_points, test_lower_points, test_upper_points;
+    log_ce_gap, log_ce_lower, log_ce_upper; kind (optimisation, over-fitting or empty)."""
+    onsets: pl.DataFrame
+    """Per context and shortcut: context, main, shortcut, after (depth or None), onset (depth or None), sentence."""
+    rescues: pl.DataFrame
+    """Difference in differences of plain and a shortcut, per seed: context, main, shortcut, depth, reference, n,
+    rescue_points, lower_points, upper_points, verdict (rescues, does not rescue, undecided), fraction,
+    fraction_lower, fraction_upper (None: not defined), method, correlation, pairing (see `contrasts`), sentence."""
+    contrasts: pl.DataFrame
+    """Plain less a shortcut at one depth, per seed: context, main, shortcut, depth, n, difference_points,
+    lower_points, upper_points, method, correlation (of the twins over seeds), pairing (width of the unpaired interval
+    over that of the paired one), sentence."""
+    rates: pl.DataFrame
+    """Gap at each depth's best learning rate: shortcut, depth, against, lr, lr_against, n, gap_points, lower_points,
+    upper_points, sentence; empty unless rates were swept and tuning seeds declared."""
+    published: pl.DataFrame
+    """Published values beside ours: source, net, quantity, published, band_low, band_high, ours, n, lower, upper,
+    split, verdict (inside, outside, no run of ours), note; errors in percent."""
+    badges: tuple[Badge, ...]
+    notes: tuple[str, ...]
+    """What a reader must know: differing hardware, failures, edited folders, shortfalls of the methods."""
+
+
+def answer(outputs: Path, experiment: str) -> Answer:
+    """Read the records of an experiment and decide. ValueError for an experiment without a plan."""
+    study = read_study(outputs, experiment)
+    planned = table.runs(outputs, experiment)
+    found = contexts(planned)
+    planned = _with_context(planned, found)
+    judged = [(context, judge(context.samples(study), study)) for context in found]
+    begun = [(context, _onsets(context, gaps, study)) for context, gaps in judged]
+    return Answer(
+        experiment=experiment,
+        study=study,
+        runs=planned,
+        cells=_cells(planned),
+        gaps=frame(GAPS, [_gap_row(context, gap, study) for context, gaps in judged for gap in gaps]),
+        onsets=frame(ONSETS, [_said(c) | asdict(made) for c, onsets in begun for made in onsets]),
+        rescues=frame(RESCUES, [_rescue_row(c, r, study) for c in found for r in rescues(c.samples(study), study)]),
+        contrasts=frame(
+            CONTRASTS,
+            [
+                _said(c) | asdict(made) | {"sentence": wording.of_contrast(made, c.words)}
+                for c in found
+                for made in contrasts(c.samples(study), study)
+            ],
+        ),
+        rates=frame(RATES, best_rates(found, study)),
+        published=beside(planned, study.published),
+        badges=badges(judged, begun),
+        notes=notes(planned, found, [gap for _, gaps in judged for gap in gaps]),
+    )
+
+
+def curves(answered: Answer) -> pl.DataFrame:
+    """Clean training error (share) by step, seed and shortcut, shallowest and deepest depth of the main context.
+
+    Columns: shortcut, depth, seed, step, error, lr; from metrics.jsonl, so of the runs that have begun, too.
+    """
+    runs = answered.runs.filter("main")
+    ends = runs.group_by("shortcut").agg(low=pl.col("depth").min(), high=pl.col("depth").max())
+    kept = runs.join(ends, on="shortcut").filter(
+        (pl.col("depth") == pl.col("low")) | (pl.col("depth") == pl.col("high"))
+    )
+    rows = [
+        {
+            **{name: run[name] for name in ("shortcut", "depth", "seed")},
+            "step": row["step"],
+            "error": row["train/error"],
+            "lr": row.get("lr"),
+        }
+        for run in kept.iter_rows(named=True)
+        for row in read_rows(RunFolder(Path(run["folder"])).metrics)
+        if row.get("train/error") is not None
+    ]
+    return frame(CURVES, rows)
+
+
+def _said(context: Context) -> dict[str, Any]:
+    return {"context": context.words, "main": context.main}
+
+
+def _gap_row(context: Context, gap: Gap, study: Study) -> dict[str, Any]:
+    budget = {"steps": context.axes["steps"], "lr": context.axes["lr"], "interim": gap.look is None}
+    words = {"sentence": wording.of_gap(gap, context.words)}
+    return _said(context) | budget | asdict(gap) | secondary.beside(gap, context, study) | words
+
+
+def _rescue_row(context: Context, rescue: Rescue, study: Study) -> dict[str, Any]:
+    samples = context.samples(study)
+    correlation, pairing = twins(samples["none", rescue.depth], samples[rescue.shortcut, rescue.depth])
+    words = {"correlation": correlation, "pairing": pairing, "sentence": wording.of_rescue(rescue, context.words)}
+    return _said(context) | asdict(rescue) | words
+
+
+def _onsets(context: Context, gaps: Sequence[Gap], study: Study) -> list[Onset]:
+    depths: dict[str, int] = {}
+    for shortcut, depth in context.samples(study):
+        depths[shortcut] = min(depth, depths.get(shortcut, depth))
+    return [onset(shortcut, depths[shortcut], gaps) for shortcut in dict.fromkeys(gap.shortcut for gap in gaps)]
+
+
+def _with_context(runs: pl.DataFrame, found: Sequence[Context]) -> pl.DataFrame:
+    words = {cell: context.words for context in found for cell in context.runs["cell"]}
+    main = {cell for context in found if context.main for cell in context.runs["cell"]}
+    return runs.with_columns(
+        context=pl.col("cell").replace_strict(words, default=None, return_dtype=pl.String),
+        main=pl.col("cell").is_in(list(main)),
+    )
+
+
+def _cells(runs: pl.DataFrame) -> pl.DataFrame:
+    """The table of cells with the 95 % t interval of the mean clean training error."""
+    made = table.cells(runs)
+    places = runs.unique("cell", maintain_order=True).select("cell", "context", "main")
+    bounds = {str(cell): _interval(group) for (cell,), group in runs.group_by("cell", maintain_order=True)}
+    lower, upper = ([bounds[cell][at] for cell in made["cell"]] for at in (0, 1))
+    named = {"lower_points": lower, "upper_points": upper}
+    columns = [pl.Series(name, values, dtype=pl.Float64) for name, values in named.items()]
+    return made.join(places, on="cell", how="left", maintain_order="left").with_columns(columns)
+
+
+def _interval(runs: pl.DataFrame) -> tuple[float | None, float | None]:
+    ended = runs.drop_nulls("counted_error")
+    if len(ended) < 2 or ended["failure"].any():
+        return None, None
+    floor = 1 / float(ended["images"][0]) / math.sqrt(12)
+    lower, upper = interval_of_mean(ended["counted_error"].to_list(), floor=floor)
+    return POINTS * max(lower, 0.0), POINTS * min(upper, 1.0)

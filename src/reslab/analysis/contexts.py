@@ -1,0 +1,78 @@
+"""Runs sorted into contexts: all that an experiment varies beside shortcut and depth is held equal within one."""
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+
+from reslab.analysis.study import Study
+from reslab.analysis.table import AXES, ambiguous
+from reslab.analysis.verdict import Key, Sample
+from reslab.analysis.wording import budget
+
+ALWAYS_SAID = ("steps", "lr")
+AROUND = tuple(axis for axis in AXES if axis not in ("shortcut", "depth"))
+
+
+@dataclass(frozen=True)
+class Context:
+    """One setting of everything but shortcut and depth, with its runs."""
+
+    words: str
+    main: bool
+    axes: dict[str, object]
+    runs: pl.DataFrame
+
+    def samples(self, study: Study) -> dict[Key, Sample]:
+        """Counted clean training errors by seed, tuning seeds left out; the table must hold one cell per key."""
+        counted = self.runs.drop_nulls("counted_error").filter(~pl.col("seed").is_in(study.tuning_seeds))
+        return _samples(counted, "counted_error")
+
+    def log_cross_entropies(self, study: Study) -> dict[Key, Sample]:
+        """The second estimand: log of the clean cross-entropy in nats; a failure counts as ln(classes)."""
+        chance = (1 / (1 - pl.col("chance"))).log()
+        entropy = pl.when("failure").then(chance).otherwise(pl.col("train_cross_entropy")).clip(lower_bound=1e-12)
+        counted = self.runs.drop_nulls("counted_error").filter(~pl.col("seed").is_in(study.tuning_seeds))
+        return _samples(counted.with_columns(log=entropy.log()).drop_nulls("log"), "log")
+
+    def test_errors(self, study: Study) -> dict[Key, Sample]:
+        """Test errors by seed; a failure counts as chance."""
+        error = pl.when("failure").then("chance").otherwise("test_error")
+        counted = self.runs.with_columns(counted_test=error).drop_nulls("counted_test")
+        return _samples(counted.filter(~pl.col("seed").is_in(study.tuning_seeds)), "counted_test")
+
+
+def contexts(runs: pl.DataFrame) -> list[Context]:
+    """In order of the plan; the main one has the most cells. Cells that no axis tells apart are left out."""
+    cells = runs.unique("cell", maintain_order=True)
+    told_apart = cells.filter(~ambiguous(cells))
+    found = []
+    for values, group in told_apart.group_by(AROUND, maintain_order=True):
+        axes = dict(zip(AROUND, values, strict=True))
+        found.append((axes, group["cell"].to_list()))
+    if not found:
+        return []
+    varied = [axis for axis in AROUND if len({axes[axis] for axes, _ in found}) > 1 or axis in ALWAYS_SAID]
+    largest = max(range(len(found)), key=lambda at: (len(found[at][1]), -at))
+    return [
+        Context(_words(axes, varied), at == largest, axes, runs.filter(pl.col("cell").is_in(own)))
+        for at, (axes, own) in enumerate(found)
+    ]
+
+
+def _words(axes: dict[str, object], varied: list[str]) -> str:
+    others = [f"{axis} {axes[axis]}" for axis in varied if axis not in ALWAYS_SAID]
+    return ", ".join([budget(axes["steps"], f"lr {axes['lr']:g}"), *others])
+
+
+def _samples(rows: pl.DataFrame, column: str) -> dict[Key, Sample]:
+    found = {}
+    for (shortcut, depth), group in rows.sort("seed").group_by("shortcut", "depth", maintain_order=True):
+        images = group["images"].drop_nulls()
+        found[str(shortcut), int(str(depth))] = Sample(
+            tuple(group["seed"]),
+            tuple(group[column]),
+            tuple(group["failure"]),
+            1 / float(images[0]) if len(images) else math.ulp(1.0),
+        )
+    return found

@@ -1,0 +1,42 @@
+"""Columns of the answer's tables, in order, so that a table without rows has them, too."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+S, I, F, B = pl.String, pl.Int64, pl.Float64, pl.Boolean  # noqa: E741
+Schema = dict[str, Any]
+
+_PLACE = {"context": S, "main": B, "shortcut": S, "depth": I}
+_BOUNDS = {"lower_points": F, "upper_points": F}
+
+GAPS: Schema = {
+    **{"context": S, "main": B, "steps": I, "lr": F, "shortcut": S, "depth": I, "against": I},
+    **{"n": I, "look": I, "interim": B, "gap_points": F, **_BOUNDS, "now_points": F, "n_now": I},
+    **{"method": S, "failures": I, "verdict": S, "needed": S, "kind": S},
+    **{"test_gap_points": F, "test_lower_points": F, "test_upper_points": F},
+    **{"log_ce_gap": F, "log_ce_lower": F, "log_ce_upper": F, "superiority": F},
+    **{"failure_rate_low": F, "failure_rate_high": F, "sentence": S},
+}
+ONSETS: Schema = {"context": S, "main": B, "shortcut": S, "after": I, "onset": I, "sentence": S}
+RESCUES: Schema = {
+    **_PLACE,
+    **{"reference": I, "n": I, "look": I, "rescue_points": F, **_BOUNDS, "verdict": S, "method": S},
+    **{"fraction": F, "fraction_lower": F, "fraction_upper": F, "correlation": F, "pairing": F, "sentence": S},
+}
+CONTRASTS: Schema = {
+    **_PLACE,
+    **{"n": I, "look": I, "difference_points": F, **_BOUNDS, "verdict": S, "method": S},
+    **{"correlation": F, "pairing": F, "sentence": S},
+}
+RATES: Schema = {
+    **{"context": S, "shortcut": S, "depth": I, "against": I, "lr": F, "lr_against": F, "n": I, "look": I},
+    **{"gap_points": F, **_BOUNDS, "verdict": S, "method": S, "sentence": S},
+}
+CURVES: Schema = {"shortcut": S, "depth": I, "seed": I, "step": I, "error": F, "lr": F}
+
+
+def frame(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """A table with these columns; what a row has beyond them is left out."""
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)

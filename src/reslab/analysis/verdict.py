@@ -1,0 +1,110 @@
+"""Decisions over a family: union-intersection over shallower depths, Holm over the family, the level split over looks.
+
+Nothing here knows of nets: a hypothesis is a set of comparisons, each of which may show that something is larger than
+a margin. `settle` decides all hypotheses of a family together.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reslab.analysis.intervals import Comparison
+
+Key = tuple[str, int]  # shortcut, depth
+LEVEL = 0.025  # one-sided, for each of the two directions
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Clean errors (share) of one cell by seed; failures count as chance and are flagged."""
+
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    failed: tuple[bool, ...]
+    resolution: float
+    """One image of the training set, as a share."""
+
+    def first(self, n: int) -> "Sample":
+        """The `n` lowest seeds."""
+        return Sample(self.seeds[:n], self.values[:n], self.failed[:n], self.resolution)
+
+    @property
+    def floor(self) -> float:
+        """Standard deviation of rounding to whole images: no spread is taken to be smaller."""
+        return self.resolution / math.sqrt(12)
+
+    @property
+    def failures(self) -> int:
+        """How many runs count as chance."""
+        return sum(self.failed)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What can be seen at one look: per hypothesis its comparisons, and how many of them its family has."""
+
+    n: int
+    found: Mapping[Key, Sequence[Comparison]]
+    declared: Mapping[Key, int]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where a hypothesis stands: bounds at the levels at which it is decided, and the look that decided."""
+
+    lower: float
+    upper: float
+    look: int | None
+    level: float
+    """One-sided level of the lower bound at the last look, shared out over family and comparisons."""
+
+    def word(self, margin: float, yes: str, no: str) -> str:
+        """`yes` iff the lower bound is above the margin, `no` iff the upper one is below, else undecided."""
+        if self.lower > self.upper:  # two looks contradict each other: noise beyond what the level allows
+            return "undecided"
+        return yes if self.lower > margin else no if self.upper < margin else "undecided"
+
+
+def settle(looks: Sequence[Look], *, planned: int, margin: float, level: float = LEVEL) -> dict[Key, Settled]:
+    """Decide a family of hypotheses at every look that has been reached, in order.
+
+    `planned` is the number of looks that the level is split over. At each look Holm's step-down runs in each
+    direction; the bounds are those of the step at which it stopped, so a hypothesis is rejected exactly where its
+    bound passes the margin. Over looks the bounds are intersected: what was decided stays decided.
+    """
+    standing: dict[Key, Settled] = {}
+    for look in looks:
+        above = {key: _union(look, key, margin) for key in look.declared}
+        below = {key: _intersection(look, key, margin) for key in look.declared}
+        step_up, step_down = (holm(list(p.values()), level / planned) for p in (above, below))
+        for key, comparisons in look.found.items():
+            if not comparisons:
+                continue
+            share = step_up / look.declared[key]
+            lower = max(c.lower(share) for c in comparisons)
+            complete = len(comparisons) == look.declared[key]
+            upper = max(c.upper(step_down) for c in comparisons) if complete else math.inf
+            before = standing.get(key, Settled(-math.inf, math.inf, None, share))
+            standing[key] = Settled(max(before.lower, lower), min(before.upper, upper), look.n, share)
+    return standing
+
+
+def holm(p_values: Sequence[float], level: float) -> float:
+    """The level of the step at which Holm's procedure stops: every p-value at or below it is rejected, no other is."""
+    m = len(p_values)
+    for rejected, p in enumerate(sorted(p_values)):
+        if p > level / (m - rejected):
+            return level / (m - rejected)
+    return level
+
+
+def _union(look: Look, key: Key, margin: float) -> float:
+    """Some comparison is above: Bonferroni over the declared ones."""
+    comparisons = look.found.get(key, ())
+    return min([1.0, *(look.declared[key] * c.above(margin) for c in comparisons)])
+
+
+def _intersection(look: Look, key: Key, margin: float) -> float:
+    """Every comparison is below: the largest p-value, no correction."""
+    comparisons = look.found.get(key, ())
+    return max(c.below(margin) for c in comparisons) if len(comparisons) == look.declared[key] else 1.0
