@@ -107,7 +107,7 @@ def paired(differences: Sequence[float], *, floor: float) -> Student:
     """Mean of one number a seed; n - 1 degrees of freedom."""
     n = len(differences)
     error = max(float(np.std(differences, ddof=1)), floor) / math.sqrt(n)
-    return Student(float(np.mean(differences)), error, n - 1, "paired t")
+    return Student(float(np.mean(differences)), error, float(n - 1), "paired t")
 
 
 def permutation(a: Sequence[float], b: Sequence[float]) -> Exact:
@@ -183,7 +183,7 @@ def fieller(top: Sequence[float], bottom: Sequence[float], *, level: float = 0.0
     if n < 2:
         return None
     covariance = np.cov(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float)) / n
-    t = quantile(level, n - 1)
+    t = quantile(level, float(n - 1))
     mean_top, mean_bottom = float(np.mean(top)), float(np.mean(bottom))
     a = mean_bottom**2 - t**2 * covariance[1, 1]
     b = mean_top * mean_bottom - t**2 * covariance[0, 1]

@@ -1,0 +1,184 @@
+"""From records to sentences: contexts, failures, budgets, rates, published values, what was declared."""
+
+import json
+import shutil
+
+import pytest
+
+from analysis.records import write
+from reslab.analysis.answer import answer, curves
+from reslab.analysis.published import VALUES, beside
+from reslab.analysis.study import Study, declare, read_study
+
+GRID = {
+    ("none", 8): [0.0, 0.0, 0.001],
+    ("none", 56): [0.70, 0.72, 0.71],
+    ("identity", 8): [0.0, 0.001, 0.0],
+    ("identity", 56): [0.001, 0.0, 0.001],
+}
+ONE = {"looks": [3], "shortcuts": ["none", "identity"], "depths": [8, 56]}
+
+
+def test_badges_say_number_interval_n_budget_and_runs(tmp_path):
+    found = answer(write(tmp_path, GRID, study=ONE), "toy")
+    whether, when, why = found.badges
+    assert whether.word == "plain degrades"
+    assert "+70.97 points [" in whether.sentence
+    assert "n = 3" in whether.sentence
+    assert "at 230 steps, lr 0.1" in whether.sentence
+    assert (when.word, why.word) == ("(8, 56]", "not measured")
+    assert len(whether.runs) == 12
+    assert all("seed=" in run for run in whether.runs)
+
+
+def test_every_table_has_its_columns_even_without_rows(tmp_path):
+    found = answer(write(tmp_path, {("none", 8): ["planned"]}), "toy")
+    full = answer(write(tmp_path / "full", GRID), "toy")
+    for name in ("gaps", "onsets", "rescues", "contrasts", "rates", "published"):
+        assert getattr(found, name).is_empty()
+        assert getattr(found, name).columns == getattr(full, name).columns
+    assert [badge.word for badge in found.badges] == ["not measured"] * 3
+    assert any("1 of 1 planned runs have no result yet" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "word"),
+    [
+        ({("none", 8): [0.1, 0.1, 0.1]}, "not measured"),  # one depth
+        ({("none", 8): [0.1], ("none", 56): [0.9]}, "plain undecided"),  # one seed
+        ({("none", 8): ["failed"] * 3, ("none", 56): ["diverged"] * 3}, "plain undecided"),  # only failures
+    ],
+)
+def test_little_to_go_by_is_never_a_verdict(tmp_path, cells, word):
+    found = answer(write(tmp_path, cells, study={"looks": [3]}), "toy")
+    assert found.badges[0].word == word
+    assert set(found.gaps["verdict"]) <= {"undecided"}
+
+
+def test_at_chance_counts_as_chance_and_is_flagged(tmp_path):
+    cells = {("none", 8): [0.1] * 5, ("none", 110): ["at_chance"] * 5}
+    found = answer(write(tmp_path, cells, study={"looks": [5]}), "toy")
+    (row,) = found.gaps.iter_rows(named=True)
+    assert row["gap_points"] == pytest.approx(80.0)
+    assert (row["failures"], row["superiority"], row["verdict"]) == (5, 1.0, "degrades")
+    assert row["failure_rate_low"] == pytest.approx(0.025 ** (1 / 5))
+    assert any("5 at chance" in note for note in found.notes)
+
+
+def test_crashed_runs_are_told_with_a_warning(tmp_path):
+    found = answer(write(tmp_path, {("none", 8): [0.1] * 3, ("none", 56): [0.1, 0.2, "failed"]}), "toy")
+    assert any("1 run stopped with an error and count" in note.replace("counts", "count") for note in found.notes)
+
+
+def test_budgets_are_contexts_of_their_own(tmp_path):
+    write(tmp_path, GRID, study=ONE)
+    longer = {key: [value / 10 for value in values] for key, values in GRID.items() if key[1] == 56} | {
+        ("none", 8): GRID["none", 8]
+    }
+    write(tmp_path, longer, steps=3450)
+    found = answer(tmp_path, "toy")
+    assert found.gaps["context"].unique().sort().to_list() == ["230 steps, lr 0.1", "3,450 steps, lr 0.1"]
+    assert set(found.gaps.filter("main")["steps"]) == {230}
+    deep = found.gaps.filter(steps=3450, shortcut="none").row(0, named=True)
+    assert deep["gap_points"] == pytest.approx(7.1 - 0.0333, abs=0.01)
+
+
+def test_cells_without_a_column_of_their_own_are_not_compared(tmp_path):
+    write(tmp_path, GRID, study=ONE)
+    folder = tmp_path / "runs/none56"
+    shutil.copytree(folder, tmp_path / "runs/twin")
+    plan = tmp_path / "experiments/toy/plan.jsonl"
+    line = json.loads(next(text for text in plan.read_text().splitlines() if "none56" in text))
+    with plan.open("a") as file:
+        file.write(json.dumps(line | {"cell": "twin", "folder": "runs/twin/seed=0"}) + "\n")
+    found = answer(tmp_path, "toy")
+    assert found.gaps.filter(shortcut="none").is_empty()
+    assert any("are not compared" in note for note in found.notes)
+
+
+def test_log_cross_entropy_stands_beside_small_errors_only(tmp_path):
+    small = answer(write(tmp_path / "small", GRID, study=ONE), "toy").gaps
+    large = answer(write(tmp_path / "large", {("none", 8): [0.1] * 3, ("none", 56): [0.2] * 3}), "toy").gaps
+    assert small["log_ce_gap"].null_count() == 0
+    assert large["log_ce_gap"].null_count() == len(large)
+
+
+def test_over_fitting_is_told_from_optimisation_failure(tmp_path):
+    write(tmp_path, {("none", 8): [0.0] * 3, ("none", 56): [0.0] * 3}, study={"looks": [3]})
+    for seed in range(3):
+        path = tmp_path / f"runs/none56/seed={seed}/result.json"
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps(result | {"test": result["test"] | {"error": 0.05 + 0.001 * seed}}))
+    (row,) = answer(tmp_path, "toy").gaps.iter_rows(named=True)
+    assert (row["verdict"], row["kind"]) == ("does not degrade", "over-fitting")
+    assert answer(write(tmp_path / "o", GRID, study=ONE), "toy").gaps.row(0, named=True)["kind"] == "optimisation"
+
+
+def test_best_rate_is_chosen_on_seeds_that_the_gap_never_sees(tmp_path):
+    """At depth 56 the tuning seeds prefer lr 0.01; on the other seeds it is the worse one, and is used all the same."""
+    study = {"looks": [3], "tuning_seeds": [100, 101]}
+    write(tmp_path, {("none", 20): [0.02, 0.021, 0.02], ("none", 56): [0.30, 0.31, 0.30]}, study=study, lr=0.1)
+    write(tmp_path, {("none", 20): [0.05, 0.05, 0.05], ("none", 56): [0.40, 0.41, 0.42]}, lr=0.01)
+    for lr, shallow, deep in ((0.1, 0.02, 0.5), (0.01, 0.04, 0.1)):
+        plan = {("none", 20): [shallow] * 2, ("none", 56): [deep] * 2}
+        write(tmp_path, plan, first_seed=100, lr=lr)
+    found = answer(tmp_path, "toy")
+    (row,) = found.rates.iter_rows(named=True)
+    assert (row["lr"], row["lr_against"]) == (0.01, 0.1)
+    assert row["gap_points"] == pytest.approx(41 - 2.0333, abs=0.01)
+    assert row["n"] == 3
+    assert "best rate of each depth (0.01 against 0.1)" in row["sentence"]
+    assert set(found.gaps["n"]) == {3}  # tuning seeds are in no other comparison, either
+
+
+def test_published_values_find_their_nets(tmp_path):
+    cifar = {"data": "cifar10", "recipe": "he2015", "block": "basic", "order": "post", "norm": "batch"}
+    write(tmp_path, {("none", 20): [0.0135, 0.014, 0.0145], ("identity", 20): [0.2, 0.2, 0.2]}, **cifar)
+    runs = answer(tmp_path, "toy").runs
+    table = {(row["net"], row["quantity"]): row for row in beside(runs, "he2015").iter_rows(named=True)}
+    plain = table["plain-20", "train error %"]
+    assert (plain["verdict"], plain["n"]) == ("inside", 3)
+    assert plain["ours"] == pytest.approx(1.4)
+    assert plain["lower"] < 1.4 < plain["upper"]
+    assert table["ResNet-20", "test error %"]["verdict"] == "outside"
+    assert table["plain-56", "train error %"]["verdict"] == "no run of ours"
+    with pytest.raises(ValueError, match=r"study\.published=he is unknown; it is he2015 or he2016"):
+        beside(runs, "he")
+
+
+def test_digits_are_never_held_against_cifar_numbers(tmp_path):
+    runs = answer(write(tmp_path, GRID), "toy").runs
+    assert set(beside(runs, "he2015")["verdict"]) == {"no run of ours"}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_published_values_lie_in_their_own_bands(name):
+    for value in VALUES[name]:
+        if value.published is not None and value.band is not None:
+            assert value.band[0] <= value.published <= value.band[1]
+        assert value.source.startswith("He 201")
+
+
+def test_the_first_declaration_holds(tmp_path):
+    first = Study(question="q", delta=0.5, looks=(4,), depths=(8, 20))
+    assert declare(tmp_path, "toy", first) == first
+    assert declare(tmp_path, "toy", Study(delta=9.0)) == first
+    assert read_study(tmp_path, "toy") == first
+    assert read_study(tmp_path, "other") == Study()
+
+
+def test_curves_of_the_ends_only(tmp_path):
+    write(tmp_path, GRID | {("none", 20): [0.01] * 3}, study=ONE)
+    for folder in (tmp_path / "runs").glob("*/seed=0"):
+        rows = [{"step": step, "attempt": 1, "train/error": 0.9 - step / 1000, "lr": 0.1} for step in (0, 115, 230)]
+        (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"step": 2')
+    found = curves(answer(tmp_path, "toy"))
+    assert sorted(set(found["depth"])) == [8, 56]
+    assert len(found) == 4 * 3
+    assert found.filter(step=115)["error"].to_list() == pytest.approx([0.785] * 4)
+
+
+def test_unknown_experiments_name_the_known_ones(tmp_path):
+    write(tmp_path, GRID)
+    with pytest.raises(ValueError, match="it has toy"):
+        answer(tmp_path, "tox")

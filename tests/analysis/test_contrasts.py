@@ -1,0 +1,85 @@
+"""Plain against residual per seed: pairing, difference in differences, fractions."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.samples import failures, sample
+from reslab.analysis.contrasts import contrasts, rescues, twins
+from reslab.analysis.study import Study
+from reslab.analysis.verdict import Sample
+
+ONE = Study(looks=(3,))
+GRID = {
+    ("none", 20): sample(1.0, 1.4, 1.1),
+    ("none", 56): sample(60.0, 65.0, 61.0),
+    ("identity", 20): sample(0.5, 0.6, 0.9),
+    ("identity", 56): sample(1.0, 0.7, 1.3),
+}
+
+
+def test_rescue_by_hand():
+    """One number a seed: (60 - 1) - (1 - 0.5) and so on; a t interval with two degrees of freedom."""
+    numbers = np.array([(60 - 1) - (1 - 0.5), (65 - 1.4) - (0.7 - 0.6), (61 - 1.1) - (1.3 - 0.9)])
+    (found,) = rescues(GRID, ONE)
+    assert found.rescue_points == pytest.approx(numbers.mean())
+    assert (found.lower_points, found.upper_points) == pytest.approx(
+        stats.ttest_1samp(numbers, 0).confidence_interval()
+    )
+    assert (found.verdict, found.reference, found.depth) == ("rescues", 20, 56)
+    gaps = np.array([59.0, 63.6, 59.9])
+    assert found.fraction == pytest.approx(numbers.mean() / gaps.mean())
+    assert found.fraction_lower < found.fraction < found.fraction_upper
+
+
+def test_contrast_by_hand():
+    """Depth 56 alone, so that no family widens it: a plain t interval of the three differences."""
+    (found,) = contrasts({key: value for key, value in GRID.items() if key[1] == 56}, ONE)
+    numbers = np.array([59.0, 64.3, 59.7])
+    assert found.difference_points == pytest.approx(numbers.mean())
+    assert (found.lower_points, found.upper_points) == pytest.approx(
+        stats.ttest_1samp(numbers, 0).confidence_interval()
+    )
+    assert found.verdict == "better"
+
+
+def test_fraction_is_not_defined_without_a_plain_gap():
+    flat = GRID | {("none", 56): sample(1.0, 1.5, 1.0)}
+    (found,) = rescues(flat, ONE)
+    assert found.fraction is None
+    assert found.fraction_lower is None
+
+
+def test_pairing_gains_where_twins_go_together_and_only_there():
+    rng = np.random.default_rng(0)
+    common = rng.normal(10, 1, 8)
+    alike = twins(sample(*(common + rng.normal(0, 0.1, 8))), sample(*(common + rng.normal(0, 0.1, 8))))
+    apart = twins(sample(*common), sample(*rng.normal(10, 1, 8)))
+    assert alike[0] > 0.9
+    assert alike[1] > 2
+    assert abs(apart[0]) < 0.8
+    assert apart[1] < alike[1]
+
+
+def test_pairs_are_found_by_seed_not_by_place():
+    """Seeds 0, 2 and 3 of one cell, 0, 1 and 3 of the other: the common ones are 0 and 3."""
+    a = Sample((0, 2, 3), (0.1, 0.9, 0.4), (False,) * 3, 1e-3)
+    b = Sample((0, 1, 3), (0.0, 0.7, 0.1), (False,) * 3, 1e-3)
+    (found,) = contrasts({("none", 56): a, ("identity", 56): b}, Study(looks=(2,)))
+    assert found.n == 2
+    assert found.difference_points == pytest.approx(20.0)
+
+
+def test_failures_flip_signs_and_three_seeds_can_say_nothing():
+    (found,) = contrasts({("none", 110): failures(3), ("identity", 110): sample(1.0, 1.0, 1.1)}, ONE)
+    assert found.method == "exact sign flips"
+    assert found.lower_points is None
+    assert found.verdict == "undecided"
+    many = {("none", 110): failures(8), ("identity", 110): sample(*[1.0] * 8)}
+    (found,) = contrasts(many, Study(looks=(8,)))
+    assert found.verdict == "better"
+
+
+def test_only_plain_or_only_residual_gives_nothing():
+    assert contrasts({("identity", 20): sample(1.0, 1.0, 1.0)}, ONE) == []
+    assert rescues({key: value for key, value in GRID.items() if key[0] == "none"}, ONE) == []

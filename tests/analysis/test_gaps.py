@@ -1,0 +1,218 @@
+"""Verdicts: limits, orders that must hold, cases worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.samples import failures, sample
+from reslab.analysis.gaps import judge
+from reslab.analysis.onset import onset
+from reslab.analysis.study import Study
+from reslab.analysis.verdict import Look, holm, settle
+
+ONE_LOOK = Study(looks=(3,))
+
+
+def only(samples, study=ONE_LOOK):
+    (gap,) = judge(samples, study)
+    return gap
+
+
+def test_a_clear_gap_by_hand():
+    """One hypothesis, one comparison, one look: plain Welch at 0.025."""
+    deep, shallow = [10.0, 11.0, 12.0], [1.0, 1.5, 2.0]
+    gap = only({("none", 20): sample(*shallow), ("none", 56): sample(*deep)})
+    low, high = stats.ttest_ind(deep, shallow, equal_var=False).confidence_interval(0.95)
+    assert (gap.lower_points, gap.upper_points) == pytest.approx((low, high))
+    assert gap.gap_points == pytest.approx(9.5)
+    assert (gap.verdict, gap.against, gap.n, gap.look) == ("degrades", 20, 3, 3)
+    assert gap.needed == ""
+
+
+def test_no_gap_does_not_degrade():
+    gap = only({("identity", 20): sample(0.0, 0.0, 0.0), ("identity", 56): sample(0.0, 0.0, 0.0)})
+    assert gap.verdict == "does not degrade"
+    assert gap.upper_points < 0.25
+
+
+def test_noise_is_undecided_and_says_what_would_tell():
+    gap = only({("none", 20): sample(1.0, 2.0, 3.0), ("none", 56): sample(2.0, 1.0, 4.0)}, Study())
+    assert gap.verdict == "undecided"
+    assert "next look at n = 5" in gap.needed
+    assert "seeds" in gap.needed
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_before_the_first_look_nothing_is_decided(n):
+    gap = only({("none", 20): sample(*[1.0] * n), ("none", 56): sample(*[80.0] * n)})
+    assert gap.verdict == "undecided"
+    assert gap.look is None
+    assert gap.gap_points == pytest.approx(79)
+    assert (gap.lower_points is None) == (n == 1)
+
+
+def test_what_is_drawn_decides():
+    """Over many random families: the verdict is where the interval lies, and nothing else."""
+    rng = np.random.default_rng(1)
+    seen = set()
+    for _ in range(200):
+        samples = {
+            (s, d): sample(*np.abs(rng.normal(g, 0.2, rng.integers(3, 9))))
+            for s, gaps in (("none", (1, 1.2, 3)), ("identity", (1, 1, 1)))
+            for d, g in zip((8, 20, 56), gaps, strict=True)
+        }
+        for gap in judge(samples, Study()):
+            word = "degrades" if gap.lower_points > 0.25 else "undecided"
+            word = "does not degrade" if gap.upper_points < 0.25 else word
+            assert gap.verdict == word
+            seen.add(word)
+    assert seen == {"degrades", "does not degrade", "undecided"}
+
+
+def test_a_poor_shallow_net_hides_nothing():
+    """Plain-8 is worse than plain-56; against plain-20 the gap is clear (intersection-union would never see it)."""
+    samples = {
+        ("none", 8): sample(9.0, 9.1, 9.2),
+        ("none", 20): sample(1.4, 1.5, 1.6),
+        ("none", 56): sample(5.6, 5.7, 5.8),
+    }
+    found = {gap.depth: gap for gap in judge(samples, ONE_LOOK)}
+    assert found[56].verdict == "degrades"
+    assert found[56].against == 20
+    assert found[20].verdict == "does not degrade"
+
+
+def test_more_comparisons_and_larger_families_widen():
+    deep, shallow = sample(1.2, 1.5, 1.9), sample(1.0, 1.2, 1.3)  # undecided, so at Holm's first step
+    alone = only({("none", 20): shallow, ("none", 56): deep})
+    two = next(
+        g for g in judge({("none", 8): shallow, ("none", 20): shallow, ("none", 56): deep}, ONE_LOOK) if g.depth == 56
+    )
+    family = Study(looks=(3,), shortcuts=("none", "identity"), depths=(20, 56))
+    declared = only({("none", 20): shallow, ("none", 56): deep}, family)
+    three = only({("none", 20): shallow, ("none", 56): deep}, Study(looks=(3, 5, 8)))
+    for wider in (two, declared, three):
+        assert wider.lower_points < alone.lower_points
+
+
+def test_the_word_changes_only_at_a_look():
+    """Seeds 3 and 4 would turn it; until the look at 5 is complete the interval of the look at 3 stands."""
+    flat = [1.0, 1.3, 1.6, 1.3, 1.3]
+    deep = [1.2, 3.0, 2.4, 4.0, 4.0]
+    study = Study(looks=(3, 5))
+    at = {n: only({("none", 20): sample(*flat[:n]), ("none", 56): sample(*deep[:n])}, study) for n in (3, 4, 5)}
+    assert at[4].lower_points == at[3].lower_points
+    assert at[4].gap_points == at[3].gap_points
+    assert (at[4].look, at[4].n_now) == (3, 4)
+    assert at[4].now_points != at[3].now_points
+    assert at[5].look == 5
+    assert at[5].lower_points > at[3].lower_points
+
+
+def test_what_was_decided_at_a_look_stays_decided():
+    study = Study(looks=(3, 5))
+    deep = [30.0, 30.2, 30.1]
+    samples = {("none", 20): sample(*[1.0] * 5), ("none", 56): sample(*deep, 0.5, 70.0)}
+    assert only(samples, study).verdict == "degrades"
+
+
+def test_looks_that_contradict_each_other_are_undecided():
+    study = Study(looks=(3, 5))
+    samples = {("none", 20): sample(1.0, 1.0, 1.0, 90.0, 90.0), ("none", 56): sample(5.0, 5.0, 5.0, 5.0, 5.0)}
+    first = only({key: value.first(3) for key, value in samples.items()}, study)
+    assert first.verdict == "degrades"
+    samples["none", 20] = sample(1.0, 1.0, 1.0, 5.01, 5.02)
+    assert only(samples, study).verdict in ("degrades", "undecided")
+
+
+def test_failures_are_compared_by_permutation_and_n_is_told():
+    study = Study(looks=(3, 5))
+    gap = only({("none", 20): sample(1.0, 1.2, 1.1), ("none", 110): failures(3)}, study)
+    assert gap.verdict == "undecided"
+    assert gap.method == "exact permutation"
+    assert gap.lower_points is None
+    assert gap.failures == 3
+    assert "3 of 3 failed against 0 of 3" in gap.needed
+    assert "p = 0.05 is the smallest n = 3 can give" in gap.needed
+    assert "2 more seeds settle it" in gap.needed
+    settled = only({("none", 20): sample(1.0, 1.2, 1.1, 1.0, 1.3), ("none", 110): failures(5)}, study)
+    assert settled.verdict == "degrades"
+
+
+def test_one_more_seed_settles_it_where_a_look_is_declared_there():
+    gap = only({("none", 20): sample(1.0, 1.2, 1.1), ("none", 110): failures(3)}, Study(looks=(3, 4), delta=0.25))
+    assert "1 more seed" not in gap.needed or "0.0125" in gap.needed  # 1 in 70 is above 0.0125: not enough
+    single = only({("none", 20): sample(1.0, 1.2, 1.1, 1.0), ("none", 110): failures(4)}, Study(looks=(4,)))
+    assert single.verdict == "degrades"  # 1 in 70 is below 0.025
+
+
+def test_missing_cells_of_the_family_still_count():
+    study = Study(looks=(3,), shortcuts=("none", "identity"), depths=(20, 56))
+    samples = {("none", 20): sample(1.0, 1.1, 1.2), ("none", 56): sample(1.2, 1.5, 1.9)}
+    one, free = only(samples, study), only(samples)
+    assert one.lower_points < free.lower_points
+
+
+def test_upper_bound_needs_every_shallower_depth():
+    study = Study(looks=(3,), shortcuts=("none",), depths=(8, 20, 56))
+    gap = only({("none", 20): sample(1.0, 1.0, 1.0), ("none", 56): sample(1.0, 1.0, 1.0)}, study)
+    assert gap.upper_points is None
+    assert gap.verdict == "undecided"
+
+
+def test_holm_by_hand():
+    """p = 0.01, 0.02, 0.04 at 0.05: 0.01 <= 0.05/3, 0.02 <= 0.05/2, 0.04 <= 0.05: all. 0.03 instead of 0.02 stops."""
+    assert holm([0.04, 0.01, 0.02], 0.05) == pytest.approx(0.05)
+    assert holm([0.04, 0.01, 0.03], 0.05) == pytest.approx(0.025)
+    assert holm([0.04, 0.02, 0.03], 0.05) == pytest.approx(0.05 / 3)
+
+
+def test_holm_rejects_exactly_what_is_below_its_last_step():
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        p = sorted(rng.random(6) * 0.1)
+        rejected = 0
+        while rejected < 6 and p[rejected] <= 0.05 / (6 - rejected):
+            rejected += 1
+        assert sum(value <= holm(p, 0.05) for value in p) == rejected
+
+
+def test_settle_without_anything_found():
+    assert settle([Look(3, {("none", 56): []}, {("none", 56): 1})], planned=1, margin=0.1) == {}
+
+
+def words(*verdicts):
+    from dataclasses import replace
+
+    base = only({("none", 20): sample(1.0, 1.0, 1.0), ("none", 56): sample(1.0, 1.0, 1.0)})
+    return [replace(base, depth=20 + 12 * at, verdict=verdict) for at, verdict in enumerate(verdicts)]
+
+
+D, F, U = "degrades", "does not degrade", "undecided"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "after", "first", "said"),
+    [
+        ((F, F, D), 32, 44, "begins in (32, 44]"),
+        ((F, U, D), 20, 44, "begins in (20, 44]; undecided: 32"),
+        ((U, F, D), 8, 44, "begins in (8, 44]; undecided: 20"),
+        ((D, F, D), 8, 20, "begins in (8, 20]"),
+        ((F, F, F), 44, None, "no degradation up to depth 44"),
+        ((F, U, F), 20, None, "no depth is known to degrade; undecided: 32"),
+    ],
+)
+def test_onset(verdicts, after, first, said):
+    found = onset("none", 8, words(*verdicts))
+    assert (found.after, found.onset) == (after, first)
+    assert said in found.sentence
+
+
+def test_needed_seeds_are_a_range():
+    rng = np.random.default_rng(3)
+    gap = only({("none", 20): sample(*rng.normal(3, 1, 3)), ("none", 56): sample(*rng.normal(4, 1, 3))}, Study())
+    least, most = (int(word) for word in gap.needed.replace(",", "").split() if word.isdigit() and int(word) > 5)
+    assert math.isfinite(most)
+    assert least < most
