@@ -19,9 +19,12 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What the tests need from Debian's packages, installed where we are root; nothing so far.
+# What the tests need from Debian's packages, installed where we are root: a browser and a font for the report's page.
 system:
-	@true
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	fi
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache dist build

@@ -2,7 +2,10 @@
 
 import json
 
+import yaml
+
 from reslab.analysis.table import AXES
+from reslab.runs.identity import cell_hash
 
 BASE = {name: "x" for name in AXES} | {"depth": 20, "width": 16, "lr": 0.1, "steps": 230, "batch": 64}
 BASE |= {"classes": 10, "params": 5, "norm_params": 1, "macs": 7, "overrides": []}
@@ -17,12 +20,14 @@ def write(outputs, cells, *, experiment="toy", study=None, images=1000, first_se
     words = "".join(f"-{key}{value}" for key, value in axes.items())
     with plan.open("a") as file:
         for (shortcut, depth), values in cells.items():
+            config = {"shortcut": {"name": shortcut}, "depth": depth, "recipe": axes}
+            cell, label = cell_hash(config), f"{shortcut}{depth}{words}"
             for seed, value in enumerate(values, first_seed):
-                cell = f"{shortcut}{depth}{words}"
-                folder = outputs / "runs" / cell / f"seed={seed}"
+                folder = outputs / "runs" / label / f"seed={seed}"
                 folder.mkdir(parents=True)
-                entry = BASE | {"cell": cell, "seed": seed, "label": cell, "folder": str(folder.relative_to(outputs))}
+                entry = BASE | {"cell": cell, "seed": seed, "label": label, "folder": str(folder.relative_to(outputs))}
                 file.write(json.dumps(entry | {"shortcut": shortcut, "depth": depth} | axes) + "\n")
+                (folder / "config.yaml").write_text(yaml.dump(config | {"seed": seed}))
                 if value != "planned":
                     (folder / "result.json").write_text(json.dumps(_result(value, cell, seed, images)))
     return outputs
@@ -33,6 +38,7 @@ def _result(value, cell, seed, images):
     result = {"schema": 1, "outcome": outcome, "cell": cell, "seed": seed, "hardware": {"threads": 1}}
     if outcome in ("trained", "at_chance"):
         error = value if outcome == "trained" else 0.89
-        score = {"error": error, "cross_entropy": 2 * error, "errors": round(error * images), "n": images}
-        result |= {"train": score, "test": score | {"error": error + 0.01}}
+        errors = round(error * images)
+        score = {"error": errors / images, "cross_entropy": 2 * error, "errors": errors, "n": images}
+        result |= {"train": score, "test": score | {"error": errors / images + 0.01, "errors": errors + images // 100}}
     return result

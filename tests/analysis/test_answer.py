@@ -1,7 +1,6 @@
 """From records to sentences: contexts, failures, budgets, rates, published values, what was declared."""
 
 import json
-import shutil
 
 import pytest
 
@@ -79,14 +78,13 @@ def test_budgets_are_contexts_of_their_own(tmp_path):
     found = answer(tmp_path, "toy")
     assert found.gaps["context"].unique().sort().to_list() == ["230 steps, lr 0.1", "3,450 steps, lr 0.1"]
     assert set(found.gaps.filter("main")["steps"]) == {230}
+    assert found.gaps.filter(steps=3450)["upper_points"].null_count() == 0  # a family of its own, not the declared one
     deep = found.gaps.filter(steps=3450, shortcut="none").row(0, named=True)
     assert deep["gap_points"] == pytest.approx(7.1 - 0.0333, abs=0.01)
 
 
 def test_cells_without_a_column_of_their_own_are_not_compared(tmp_path):
     write(tmp_path, GRID, study=ONE)
-    folder = tmp_path / "runs/none56"
-    shutil.copytree(folder, tmp_path / "runs/twin")
     plan = tmp_path / "experiments/toy/plan.jsonl"
     line = json.loads(next(text for text in plan.read_text().splitlines() if "none56" in text))
     with plan.open("a") as file:
@@ -108,7 +106,9 @@ def test_over_fitting_is_told_from_optimisation_failure(tmp_path):
     for seed in range(3):
         path = tmp_path / f"runs/none56/seed={seed}/result.json"
         result = json.loads(path.read_text())
-        path.write_text(json.dumps(result | {"test": result["test"] | {"error": 0.05 + 0.001 * seed}}))
+        path.write_text(
+            json.dumps(result | {"test": result["test"] | {"error": 0.05 + 0.001 * seed, "errors": 50 + seed}})
+        )
     (row,) = answer(tmp_path, "toy").gaps.iter_rows(named=True)
     assert (row["verdict"], row["kind"]) == ("does not degrade", "over-fitting")
     assert answer(write(tmp_path / "o", GRID, study=ONE), "toy").gaps.row(0, named=True)["kind"] == "optimisation"

@@ -7,12 +7,16 @@ import pytest
 from scipy import stats
 
 from analysis.samples import failures, sample
-from reslab.analysis.gaps import judge
+from reslab.analysis import gaps
 from reslab.analysis.onset import onset
 from reslab.analysis.study import Study
 from reslab.analysis.verdict import Look, holm, settle
 
 ONE_LOOK = Study(looks=(3,))
+
+
+def judge(samples, study):
+    return gaps.judge(samples, study, samples)
 
 
 def only(samples, study=ONE_LOOK):
@@ -60,8 +64,8 @@ def test_what_is_drawn_decides():
     for _ in range(200):
         samples = {
             (s, d): sample(*np.abs(rng.normal(g, 0.2, rng.integers(3, 9))))
-            for s, gaps in (("none", (1, 1.2, 3)), ("identity", (1, 1, 1)))
-            for d, g in zip((8, 20, 56), gaps, strict=True)
+            for s, means in (("none", (1, 1.2, 3)), ("identity", (1, 1, 1)))
+            for d, g in zip((8, 20, 56), means, strict=True)
         }
         for gap in judge(samples, Study()):
             word = "degrades" if gap.lower_points > 0.25 else "undecided"
@@ -141,11 +145,25 @@ def test_failures_are_compared_by_permutation_and_n_is_told():
     assert settled.verdict == "degrades"
 
 
-def test_one_more_seed_settles_it_where_a_look_is_declared_there():
-    gap = only({("none", 20): sample(1.0, 1.2, 1.1), ("none", 110): failures(3)}, Study(looks=(3, 4), delta=0.25))
-    assert "1 more seed" not in gap.needed or "0.0125" in gap.needed  # 1 in 70 is above 0.0125: not enough
-    single = only({("none", 20): sample(1.0, 1.2, 1.1, 1.0), ("none", 110): failures(4)}, Study(looks=(4,)))
-    assert single.verdict == "degrades"  # 1 in 70 is below 0.025
+def test_one_more_seed_settles_it():
+    """The wording of the plan: 3 of 3 against 0 of 3, p = 0.05 at best; at n = 4 one in 70 is below 0.025."""
+    samples = {("none", 20): sample(1.0, 1.2, 1.1), ("none", 110): failures(3)}
+    gap = only(samples, Study(looks=(4,)))
+    assert gap.look is None
+    assert gap.needed == (
+        "3 of 3 failed against 0 of 3; p = 0.05 is the smallest n = 3 can give and 0.025 is needed; "
+        "1 more seed settles it if they go the same way"
+    )
+    settled = only({("none", 20): sample(1.0, 1.2, 1.1, 1.0), ("none", 110): failures(4)}, Study(looks=(4,)))
+    assert settled.verdict == "degrades"
+
+
+def test_more_seeds_are_not_promised_where_cells_overlap():
+    """One of three failed and the others are no worse than the shallow net: nobody knows what more seeds would do."""
+    gap = only({("none", 20): sample(1.0, 1.2, 1.1), ("none", 110): sample(1.0, 1.1, 0.0, failed=(2,))}, Study())
+    assert "1 of 3 failed" in gap.needed
+    assert "smallest" not in gap.needed
+    assert "next look at n = 5" in gap.needed
 
 
 def test_missing_cells_of_the_family_still_count():

@@ -44,7 +44,7 @@ def test_a_diverged_or_failed_run_counts_as_chance(outputs):
 
 
 def test_cells_by_hand(outputs):
-    table = {row["cell"]: row for row in cells(runs(outputs)).iter_rows(named=True)}
+    table = {f"{row['shortcut']}{row['depth']}": row for row in cells(runs(outputs)).iter_rows(named=True)}
     plain = table["none20"]
     assert plain["n"] == 3
     assert plain["train_error_mean"] == pytest.approx(0.2)
@@ -61,12 +61,32 @@ def test_cells_by_hand(outputs):
 def test_cells_that_no_column_tells_apart_are_not_compared(outputs):
     """A second plain-20 of another momentum: is 56 to be compared with the one or the other?"""
     table = cells(runs(outputs, "toy"))
-    twin = table.filter(cell="none20").with_columns(cell=pl.lit("other momentum"))
+    twin = table.filter(shortcut="none", depth=20).with_columns(cell=pl.lit("other momentum"))
     assert not ambiguous(table).any()
-    assert sorted(pl.concat([table, twin]).filter(ambiguous(pl.concat([table, twin])))["cell"]) == [
-        "none20",
-        "other momentum",
-    ]
+    both = pl.concat([table, twin])
+    assert len(both.filter(ambiguous(both), shortcut="none", depth=20)) == ambiguous(both).sum() == 2
+
+
+def test_edited_folders_are_in_no_number(outputs):
+    path = outputs / "runs/none20/seed=1/config.yaml"
+    path.write_text(path.read_text().replace("depth: 20", "depth: 56"))
+    (row,) = runs(outputs).filter(label="none20", seed=1).iter_rows(named=True)
+    assert (row["state"], row["counted_error"]) == ("edited", None)
+    assert "was edited" in row["problem"]
+    table = cells(runs(outputs)).filter(shortcut="none", depth=20)
+    assert table["n"].to_list() == [2]
+    assert table["train_error_mean"].item() == pytest.approx(0.2)
+    assert "1 edited" in table["outcomes"].item()
+
+
+def test_a_result_of_another_run_or_schema_is_in_no_number(outputs):
+    copied = (outputs / "runs/none20/seed=0/result.json").read_text()
+    (outputs / "runs/none20/seed=1/result.json").write_text(copied)
+    other = outputs / "runs/none20/seed=2/result.json"
+    other.write_text(json.dumps(json.loads(other.read_text()) | {"schema": 99}))
+    found = runs(outputs).filter(label="none20").sort("seed")
+    assert found["state"].to_list() == ["ended", "edited", "other schema"]
+    assert found["counted_error"].to_list() == [0.1, None, None]
 
 
 def test_only_what_varies_is_shown(outputs):

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from settings import ROOT
 
@@ -84,3 +85,20 @@ def test_every_experiment_says_its_question_and_command():
 def test_the_ci_runs_the_readmes_test_command():
     assert "exec make test" in (ROOT / ".ci/run").read_text()
     assert Path(ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf/experiment").glob("*.yaml")), ids=lambda p: p.stem)
+def test_what_an_experiment_declares_is_what_it_sweeps(path):
+    """Question, prediction and the family of its verdicts stand in the file, and the family is its grid."""
+    config = yaml.safe_load(path.read_text())
+    params = config.get("hydra", {}).get("sweeper", {}).get("params", {})
+    if "depth" not in params:
+        assert "study" not in config
+        return
+    study = config["study"]
+    assert study["question"].endswith("?") or study["question"].endswith(".")
+    assert study["prediction"]
+    assert [str(depth) for depth in study["depths"]] == str(params["depth"]).split(",")
+    assert study["shortcuts"] == params["shortcut"].split(",")
+    seeds = str(params["seed"])
+    assert all(str(seed) in seeds.split(",") for seed in study.get("tuning_seeds", []))

@@ -12,7 +12,7 @@ from reslab.analysis import secondary, table, wording
 from reslab.analysis.badges import Badge, badges, notes
 from reslab.analysis.contexts import Context, contexts
 from reslab.analysis.contrasts import Rescue, contrasts, rescues, twins
-from reslab.analysis.gaps import Gap, judge
+from reslab.analysis.gaps import Gap
 from reslab.analysis.intervals import interval_of_mean
 from reslab.analysis.onset import Onset, onset
 from reslab.analysis.published import beside
@@ -74,7 +74,7 @@ def answer(outputs: Path, experiment: str) -> Answer:
     planned = table.runs(outputs, experiment)
     found = contexts(planned)
     planned = _with_context(planned, found)
-    judged = [(context, judge(context.samples(study), study)) for context in found]
+    judged = [(context, context.gaps(study)) for context in found]
     begun = [(context, _onsets(context, gaps, study)) for context, gaps in judged]
     return Answer(
         experiment=experiment,

@@ -59,6 +59,8 @@ def notes(runs: pl.DataFrame, contexts: Sequence[Context], gaps: Sequence[Gap]) 
     waiting = runs.filter(pl.col("counted_error").is_null())
     if len(waiting):
         said.append(f"{len(waiting)} of {len(runs)} planned runs have no result yet: {_counts(waiting, 'state')}")
+    for run in runs.filter(pl.col("state").is_in(["edited", "other schema"])).iter_rows(named=True):
+        said.append(f"left out of every number: {run['label']} seed={run['seed']}: {run['problem']}")
     crashed = runs.filter(outcome="failed")
     if len(crashed):
         said.append(

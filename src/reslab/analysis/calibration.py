@@ -15,7 +15,7 @@ def shortfalls(n: int) -> list[str]:
     if short.is_empty():
         return []
     worlds = "; ".join(
-        f"{_world(row)}: coverage {100 * row['coverage']:.1f} %, experiments with a false verdict {100 * row['false']:.1f} %"
+        f"{_world(row)}: coverage {100 * row['coverage']:.1f} %, false verdicts {100 * row['false']:.1f} %"
         for row in short.iter_rows(named=True)
     )
     return [

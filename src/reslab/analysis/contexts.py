@@ -1,10 +1,11 @@
 """Runs sorted into contexts: all that an experiment varies beside shortcut and depth is held equal within one."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from reslab.analysis.gaps import Gap, judge
 from reslab.analysis.study import Study
 from reslab.analysis.table import AXES, ambiguous
 from reslab.analysis.verdict import Key, Sample
@@ -22,6 +23,13 @@ class Context:
     main: bool
     axes: dict[str, object]
     runs: pl.DataFrame
+
+    def gaps(self, study: Study) -> list[Gap]:
+        """Verdicts of this context. The declared family is that of the main context; another has what was planned."""
+        own = study if self.main else replace(study, shortcuts=(), depths=())
+        planned = self.runs.filter(~pl.col("seed").is_in(study.tuning_seeds)).select("shortcut", "depth").unique()
+        keys = [(str(shortcut), int(depth)) for shortcut, depth in planned.sort("shortcut", "depth").iter_rows()]
+        return judge(self.samples(study), own, keys)
 
     def samples(self, study: Study) -> dict[Key, Sample]:
         """Counted clean training errors by seed, tuning seeds left out; the table must hold one cell per key."""

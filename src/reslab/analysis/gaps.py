@@ -1,7 +1,7 @@
 """Does a depth degrade? Gap of clean training error against every shallower depth of the same shortcut."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,10 +40,11 @@ class Gap:
     needed: str
 
 
-def family(samples: Mapping[Key, Sample], study: Study) -> dict[Key, list[Key]]:
-    """Every hypothesis of the family with the cells that it is compared with: declared ones, else what there is."""
-    shortcuts = study.shortcuts or tuple(dict.fromkeys(shortcut for shortcut, _ in samples))
-    depths = {s: sorted(study.depths or (d for name, d in samples if name == s)) for s in shortcuts}
+def family(planned: Iterable[Key], study: Study) -> dict[Key, list[Key]]:
+    """Every hypothesis of the family with the cells that it is compared with: declared ones, else what was planned."""
+    keys = list(planned)
+    shortcuts = study.shortcuts or tuple(dict.fromkeys(shortcut for shortcut, _ in keys))
+    depths = {s: sorted(study.depths or {d for name, d in keys if name == s}) for s in shortcuts}
     return {(s, d): [(s, other) for other in depths[s] if other < d] for s in shortcuts for d in depths[s][1:]}
 
 
@@ -54,9 +55,9 @@ def compare(deep: Sample, shallow: Sample) -> Comparison:
     return welch(deep.values, shallow.values, floor=max(deep.floor, shallow.floor))
 
 
-def judge(samples: Mapping[Key, Sample], study: Study) -> list[Gap]:
-    """All gaps of one context; declared cells without runs are counted by the correction and left out of the list."""
-    hypotheses = family(samples, study)
+def judge(samples: Mapping[Key, Sample], study: Study, planned: Iterable[Key]) -> list[Gap]:
+    """All gaps of one context; cells of the family without runs are counted by the correction and are not listed."""
+    hypotheses = family(planned, study)
     looks = [_look(n, samples, hypotheses) for n in study.looks]
     settled = settle(looks, planned=len(study.looks), margin=study.delta / POINTS)
     found = []
@@ -129,8 +130,9 @@ def needed(deep: Sample, shallow: Sample, settled: Settled | None, study: Study)
     ahead = [look for look in study.looks if look > n]
     following = f"next look at n = {ahead[0]}" if ahead else "no look is left: declare more"
     level = settled.level if settled else LEVEL / len(study.looks)
-    if deep.failures or shallow.failures:
-        return f"{_failed(deep, shallow)}; {_permutable(n, level, study.looks)}"
+    if (deep.failures or shallow.failures) and n > 1:
+        p = permutation(deep.values, shallow.values).above(study.delta / POINTS)
+        return f"{_failed(deep, shallow)}; {_permutable(n, p, level, study.looks)}"
     if n < 2:
         return f"one seed has no interval; {following}"
     distance = abs(float(np.mean(deep.values) - np.mean(shallow.values)) - study.delta / POINTS)
@@ -145,10 +147,12 @@ def _failed(deep: Sample, shallow: Sample) -> str:
     return f"{deep.failures} of {len(deep.values)} failed against {shallow.failures} of {len(shallow.values)}"
 
 
-def _permutable(n: int, level: float, looks: Sequence[int]) -> str:
+def _permutable(n: int, p: float, level: float, looks: Sequence[int]) -> str:
+    """What permutation can and cannot say at n; more seeds help for sure only while p is the smallest possible."""
     smallest = 1 / math.comb(2 * n, n)
-    if smallest <= level:
-        return f"p below {level:.2g} is possible at n = {n} and was not reached"
+    if p > smallest * (1 + 1e-9) or smallest <= level:
+        ahead = next((f"; next look at n = {look}" for look in looks if look > n), "")
+        return f"p = {p:.2g} where {level:.2g} is needed{ahead}"
     enough = seeds_to_permute(level)
     said = f"p = {smallest:.2g} is the smallest n = {n} can give and {level:.2g} is needed"
     look = next((look for look in looks if look >= enough), None)

@@ -113,7 +113,7 @@ def measure(world: World, n: int, draws: int) -> Measured:
             for at, key in enumerate(KEYS)
         }
         wrong = False
-        for gap in judge(samples, STUDY):
+        for gap in judge(samples, STUDY, KEYS):
             true = truth[gap.shortcut, gap.depth]
             low, high = (
                 bound / POINTS if bound is not None else None for bound in (gap.lower_points, gap.upper_points)
@@ -140,7 +140,7 @@ def measure(world: World, n: int, draws: int) -> Measured:
 def _truth(world: World) -> dict[Key, float]:
     """The true largest gap of each cell, as a share."""
     means = dict(zip(KEYS, world.expected(), strict=True))
-    hypotheses = family({key: Sample((), (), (), 1.0) for key in KEYS}, STUDY)
+    hypotheses = family(KEYS, STUDY)
     return {key: float(max(means[key] - means[other] for other in others)) for key, others in hypotheses.items()}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from reslab.runs.folder import RunFolder, read_json
+from reslab.runs.integrity import problems
 from reslab.runs.plan import experiments, plan_file, read_plan
 from reslab.runs.status import state
 
@@ -38,13 +39,16 @@ def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
 
 def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     folder = RunFolder(outputs / entry["folder"])
-    found = state(folder)
+    found, wrong = state(folder), problems(folder, entry)
+    if found in ("ended", "failed") and wrong:
+        found = "edited"  # what was changed by hand, or copied from elsewhere, is in no number
     result = read_json(folder.result) if found in ("ended", "failed") else None
     result = result or {}
     outcome = result.get("outcome")
     chance = (entry["classes"] - 1) / entry["classes"]
     row: dict[str, Any] = {name: entry[name] for name in ("cell", "label", "seed", *AXES, *COUNTS)}
     row |= {"params": result.get("params", entry["params"]), "state": found, "outcome": outcome}
+    row["problem"] = wrong[0] if wrong else None
     for part in ("train", "train_fresh_norm", "validation", "test"):
         score = result.get(part, {})
         missing = chance if outcome == "diverged" else None
