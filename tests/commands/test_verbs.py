@@ -20,28 +20,32 @@ def test_report_writes_what_it_says(train, capsys):
     capsys.readouterr()
     assert report.main(["experiment=adhoc"]) == 0
     said = capsys.readouterr().out
-    assert "8 of 8 runs have ended" in said
+    assert "8 of 8 runs" in said
     assert "plain (none)" in said
-    folder = Path("outputs/experiments/adhoc/report")
-    assert sorted(p.name for p in folder.iterdir()) == ["cells.csv", "depth.png", "gaps.csv", "runs.csv"]
-    for file in folder.iterdir():
-        assert str(file.absolute()) in said
-    table = pl.read_csv(folder / "runs.csv")
+    for badge in ("WHETHER", "WHEN", "WHY"):
+        assert badge in said
+    folder = Path("outputs/reports/adhoc")
+    assert str((folder / "report.html").absolute()) in said
+    for below in ("tables", "figures"):
+        files = list((folder / below).iterdir())
+        assert f"{(folder / below).absolute()}/ ({len(files)} files)" in said
+    table = pl.read_csv(folder / "tables/runs.csv")
     assert len(table) == 8
     for row in table.iter_rows(named=True):
         assert row["train_error"] == read_json(Path(row["folder"]) / "result.json")["train"]["error"]
-    by_hand = table.filter(shortcut="none", depth=14)["train_error"].mean()
-    by_hand -= table.filter(shortcut="none", depth=8)["train_error"].mean()
-    gap = pl.read_csv(folder / "gaps.csv").filter(shortcut="none")["gap"].item()
-    assert gap == pytest.approx(by_hand)
-    assert (folder / "depth.png").read_bytes().startswith(b"\x89PNG")
+    by_hand = table.filter(shortcut="none", depth=14)["counted_error"].mean()
+    by_hand -= table.filter(shortcut="none", depth=8)["counted_error"].mean()
+    gap = pl.read_csv(folder / "tables/gaps.csv").filter(shortcut="none")["gap_points"].item()
+    assert gap == pytest.approx(100 * by_hand)
+    assert (folder / "figures/depth.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "figures/depth.svg").read_text().startswith("<svg")
 
 
 def test_publishing_copies_the_record_without_local_paths(train, tmp_path):
     assert train(*SMALL) == 0
     assert report.main(["experiment=adhoc", "publish=true"]) == 0
-    text = Path("experiments/adhoc/results.csv").read_text()
-    assert str(tmp_path) not in text
+    for name in ("results.csv", "README.md"):
+        assert str(tmp_path) not in Path("experiments/adhoc", name).read_text()
     assert Path("experiments/adhoc/figures/depth.png").exists()
 
 
@@ -56,10 +60,16 @@ def test_report_of_a_partial_experiment(train, capsys):
     write_plan([made])
     assert report.main(["experiment=adhoc"]) == 0
     said = capsys.readouterr().out
-    assert "0 of 1 runs have ended" in said
+    assert "0 of 1 runs" in said
     assert "1 new" in said
     assert "next: " not in said  # adhoc has no command of its own
-    assert "depth.png" not in said
+    assert not list(Path("outputs/reports/adhoc/figures").iterdir())
+
+
+def test_report_loads_what_draws_only_when_there_are_records():
+    code = "import sys; from reslab.commands import report; print({'altair', 'vl_convert', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.fixture

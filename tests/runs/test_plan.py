@@ -126,3 +126,13 @@ def test_experiments(tmp_path):
         add_to_plan(plan_file(tmp_path, name), [entry()])
     (tmp_path / "experiments" / "empty").mkdir()
     assert experiments(tmp_path) == ["a", "b"]
+
+
+def test_a_plan_of_another_schema_is_refused_with_a_sentence(path):
+    add_to_plan(path, [entry("a", 0)])
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
+    before = path.read_bytes()
+    for touch in (read_plan, lambda path: add_to_plan(path, [entry("b", 0)])):
+        with pytest.raises(ValueError, match="has schema 2, this version reads 1; use another outputs=FOLDER"):
+            touch(path)
+    assert path.read_bytes() == before

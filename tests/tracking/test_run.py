@@ -8,12 +8,13 @@ from wandb.proto import wandb_internal_pb2
 
 from reslab.runs.folder import read_json
 from reslab.runs.record import read_rows
+from reslab.tracking import mirror
 from reslab.tracking import run as tracking
 from settings import SMALL
 
 CONFIG = {
-    "tracking": {"mode": "auto", "project": "reslab", "entity": None},
-    "run": {"cell": "c" * 64, "label": "l" * 96, "experiment": "e" * 90, "params": 1, "macs": 2},
+    "tracking": {"mode": "auto", "project": "reslab", "entity": None, "init_timeout": 2, "finish_timeout": 5},
+    "run": {"cell": "c" * 64, "label": "l" * 96, "experiment": "e" * 90, "params": 1, "macs": 2, "folder": "none"},
     "choices": {name: "x" for name in ("block", "order", "shortcut", "norm", "data", "recipe")},
     "depth": 8,
     "width": 4,
@@ -84,7 +85,6 @@ def test_a_failed_run_has_exit_code_1(tmp_path, monkeypatch):
 
 @pytest.mark.real("W&B server that does not answer")
 def test_a_dead_server_neither_stops_nor_delays_a_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tracking, "INIT_TIMEOUT", 2)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "local-" + "0" * 40)
     monkeypatch.delenv("WANDB_MODE")
@@ -100,7 +100,7 @@ def test_an_error_while_mirroring_is_said_once_and_ends_the_mirroring(capsys):
         def log(self, row):
             raise OSError("no space")
 
-    tracker = tracking.Tracker(Broken())
+    tracker = tracking.Tracker(Broken(), 1)
     tracker.log({"step": 1})
     tracker.log({"step": 2})
     assert capsys.readouterr().out.count("W&B stopped mirroring: no space") == 1
@@ -116,10 +116,15 @@ def test_mode(monkeypatch, tmp_path):
     assert tracking.resolve_mode("offline") == "offline"
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.delenv("WANDB_MODE")
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password k\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for machine in ("api.wandb.ai", "api.forge.coreweave.com", "wandb.mylab.org"):
+        (tmp_path / "netrc").write_text(f"machine {machine} login user password k\n")
+        assert tracking.resolve_mode("auto") == "online"
+    monkeypatch.setenv("WANDB_BASE_URL", "https://tracker.mylab.org")
+    assert tracking.resolve_mode("auto") == "offline", "the key is for another server"
+    (tmp_path / "netrc").write_text("machine tracker.mylab.org login user password k\n")
     assert tracking.resolve_mode("auto") == "online"
 
 
 def test_ids_are_those_of_cell_seed_and_origin():
-    assert tracking.run_id(CONFIG, 2) == "cccccccccccc-s3-a2"
+    assert mirror.run_id(CONFIG, 2) == "cccccccccccc-s3-a2"

@@ -1,7 +1,7 @@
 """Runs sorted into contexts: all that an experiment varies beside shortcut and depth is held equal within one."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -23,6 +23,8 @@ class Context:
     main: bool
     axes: dict[str, object]
     runs: pl.DataFrame
+    _known: dict[tuple[str, Study], dict[Key, Sample]] = field(default_factory=dict, repr=False, compare=False)
+    """Samples by column and study: every row of every table asks for the same ones."""
 
     def gaps(self, study: Study) -> list[Gap]:
         """Verdicts of this context. The declared family is that of the main context; another has what was planned."""
@@ -33,21 +35,26 @@ class Context:
 
     def samples(self, study: Study) -> dict[Key, Sample]:
         """Counted clean training errors by seed, tuning seeds left out; the table must hold one cell per key."""
-        counted = self.runs.drop_nulls("counted_error").filter(~pl.col("seed").is_in(study.tuning_seeds))
-        return _samples(counted, "counted_error")
+        return self._remembered("counted_error", study, self.runs.drop_nulls("counted_error"))
 
     def log_cross_entropies(self, study: Study) -> dict[Key, Sample]:
         """The second estimand: log of the clean cross-entropy in nats; a failure counts as ln(classes)."""
         chance = (1 / (1 - pl.col("chance"))).log()
         entropy = pl.when("failure").then(chance).otherwise(pl.col("train_cross_entropy")).clip(lower_bound=1e-12)
-        counted = self.runs.drop_nulls("counted_error").filter(~pl.col("seed").is_in(study.tuning_seeds))
-        return _samples(counted.with_columns(log=entropy.log()).drop_nulls("log"), "log")
+        counted = self.runs.drop_nulls("counted_error").with_columns(log=entropy.log())
+        return self._remembered("log", study, counted.drop_nulls("log"))
 
     def test_errors(self, study: Study) -> dict[Key, Sample]:
         """Test errors by seed; a failure counts as chance."""
         error = pl.when("failure").then("chance").otherwise("test_error")
         counted = self.runs.with_columns(counted_test=error).drop_nulls("counted_test")
-        return _samples(counted.filter(~pl.col("seed").is_in(study.tuning_seeds)), "counted_test")
+        return self._remembered("counted_test", study, counted)
+
+    def _remembered(self, column: str, study: Study, rows: pl.DataFrame) -> dict[Key, Sample]:
+        if (column, study) not in self._known:
+            kept = rows.filter(~pl.col("seed").is_in(study.tuning_seeds))
+            self._known[column, study] = _samples(kept, column)
+        return self._known[column, study]
 
 
 def contexts(runs: pl.DataFrame) -> list[Context]:

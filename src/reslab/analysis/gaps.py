@@ -104,7 +104,7 @@ def _gap(
         upper_points=in_points(upper),
         now_points=POINTS * now,
         n_now=n_now,
-        method=compare(deep, shallow).method if n > 1 else "one seed",
+        method=compare(deep, shallow).method if min(len(deep.values), len(shallow.values)) > 1 else "one seed",
         failures=deep.failures + shallow.failures,
         verdict=verdict,
         needed="" if verdict != UNDECIDED else needed(deep, shallow, settled, study),

@@ -8,9 +8,13 @@ from typing import NoReturn
 
 VERBS = {
     "train": "run one point, a sweep (-m) or an experiment (experiment=NAME)",
-    "plan": "list what train would run, with parameters, multiply-adds and state",
+    "plan": "list what train would run, with parameters, multiply-adds, state and time",
+    "status": "how far runs are (experiment=NAME, watch=true); without a name, every experiment",
     "report": "compare the runs of an experiment (experiment=NAME)",
     "evaluate": "measure a finished run again (run=FOLDER)",
+    "doctor": "is everything here that a run needs? (measure=false: without the slow part)",
+    "completion": "a script for your shell (bash or zsh) that completes verbs, groups, choices and settings",
+    "push": "send to W&B what it has not got of an experiment (experiment=NAME)",
 }
 
 
@@ -19,7 +23,7 @@ def main() -> None:
     verb, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if verb in ("-h", "--help", "help"):
         print("reslab: a laboratory for residual learning\n\nusage: reslab VERB OVERRIDES\n")
-        print("\n".join(f"  {name:<10}{what}" for name, what in VERBS.items()))
+        print("\n".join(f"  {name:<12}{what}" for name, what in VERBS.items()))
         print("\nreslab train --help shows every choice; first steps: reslab train experiment=degradation_digits")
         sys.exit(0)
     if verb not in VERBS:
@@ -29,13 +33,13 @@ def main() -> None:
         fail(f"unknown verb {verb!r}; {f'did you mean {near[0]}? ' if near else ''}verbs are {', '.join(VERBS)}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's printer
     signal.signal(signal.SIGTERM, _terminated)
-    from reslab.launch.errors import explain
-
     try:
         code = import_module(f"reslab.commands.{verb}").main(arguments)
     except KeyboardInterrupt:
         code = 130
     except Exception as error:
+        from reslab.launch.errors import explain  # Hydra is not loaded for `completion`, which answers at every Tab
+
         message = explain(error, verb, arguments)
         if message is None:
             raise

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from reslab.launch import server
 from reslab.launch.freeze import Freezer
 from reslab.launch.paths import conf_folder
 from reslab.launch.sweep import Sweep
-from reslab.runs.status import state
 
 
-def main(arguments: list[str], *, plan_only: bool = False) -> int:
-    """Compose with Hydra, run, and end with the table; returns the exit code."""
+def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None) -> int:
+    """Compose with Hydra, run, and end with the table; with `listing` nothing runs, and it gets the sweep instead."""
+    plan_only = listing is not None
     sweep = Sweep(plan_only=plan_only)
 
     def task(config: DictConfig) -> float | None:
@@ -43,12 +44,8 @@ def main(arguments: list[str], *, plan_only: bool = False) -> int:
         if sweep.jobs and not plan_only:
             sweep.console.table(sweep.jobs, sweep.outcomes)
             _next(sweep)
-    if plan_only and sweep.jobs:
-        jobs = list(sweep.jobs.values())
-        sweep.console.plan(jobs, [state(job.folder) for job in jobs])
-        if any(job.cost is None for job in jobs):
-            print("?: a part of your own is counted when it is first built")
-        print(f"to run them: {shlex.join(['reslab', 'train', *arguments])}")
+    if listing is not None and sweep.jobs:
+        listing(sweep)
     return 1 if sweep.failed else 0
 
 
@@ -56,8 +53,8 @@ def _next(sweep: Sweep) -> None:
     config = next(iter(sweep.jobs.values())).config
     experiment, outputs = config["run"]["experiment"], config["outputs"]
     print(f"wrote {outputs}/runs and {outputs}/experiments/{experiment}/plan.jsonl")
+    where = "" if Path(outputs) == Path("outputs").absolute() else f" {shlex.quote(f'outputs={outputs}')}"
     offline = config["tracking"]["mode"] in ("auto", "offline")
     if offline and set(sweep.outcomes.values()) - {"ended", "elsewhere", "not started", "other schema"}:
-        print(f"W&B: runs without a key are kept offline; to upload them: wandb sync {outputs}/wandb/offline-run-*")
-    where = "" if Path(outputs) == Path("outputs").absolute() else f" {shlex.quote(f'outputs={outputs}')}"
+        print(f"W&B: runs without a key are kept offline; to upload them: reslab push experiment={experiment}{where}")
     print(f"next: reslab report experiment={experiment}{where}")

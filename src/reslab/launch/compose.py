@@ -4,8 +4,8 @@ Stock Hydra composes every point twice (0.2 s each). Keys are checked here becau
 behind `+` and `++`.
 """
 
-import copy
 import difflib
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +30,7 @@ class Composer:
         self._slow, self._loader, self._master = loader.load_sweep_config, loader, master
         self._parser = OverridesParser.create()
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+        self._copies: dict[tuple[str, ...], bytes] = {}
 
     def install(self) -> None:
         """Answer the sweeper's check with group choices alone."""
@@ -42,7 +43,9 @@ class Composer:
         groups, values = self._split(overrides)
         full, base = self._base(groups)
         check(values, base)
-        config = copy.deepcopy(base)
+        if groups not in self._copies:
+            self._copies[groups] = pickle.dumps(base)
+        config: DictConfig = pickle.loads(self._copies[groups])  # a fifth of the time of copy.deepcopy
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config, dict(full.hydra.runtime.choices)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from reslab.launch.freeze import Job
 from reslab.runs.folder import read_json
+from reslab.runs.pace import clock
 from reslab.runs.record import last_line
 from reslab.runs.status import state
 
@@ -28,7 +29,7 @@ class Console:
         if terminal is None and not self.out.is_terminal:
             self.out.width = 160
         # a table is never squeezed: on a narrow terminal its lines wrap, and every name can still be read
-        self._wide = Terminal(highlight=False, width=max(self.out.width, 140))
+        self.wide = Terminal(highlight=False, width=max(self.out.width, 140))
         self._bar: Progress | None = None
 
     def header(self, jobs: Sequence[Job], pending: Sequence[Job]) -> None:
@@ -61,7 +62,7 @@ class Console:
         part = sum(_work(job) * s.get("step", 0) / max(s.get("steps") or 1, 1) for job, s in states)
         share = (self._all - self._left + part) / max(self._all, 1e-9)
         elapsed = time.monotonic() - self._began
-        left = f"{_clock(elapsed * (1 - share) / share)} left" if share > 0.01 else "estimating"
+        left = f"{clock(elapsed * (1 - share) / share)} left" if share > 0.01 else "estimating"
         now = ", ".join(f"{escape(job.name)} {_where(s)}" for job, s in states)
         text = f"{self._count}/{self._number} runs · {left} · {now}"
         if self._bar is not None:
@@ -107,7 +108,7 @@ class Console:
                 outcome, result = outcomes.get(key, "not started"), {}
             counts[outcome] += 1
             table.add_row(job.label, job.cell[:8], str(job.seed), outcome, *_numbers(result))
-        self._wide.print(table)
+        self.wide.print(table)
         self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
         for key, outcome in outcomes.items():
             if outcome == "failed":
@@ -115,21 +116,6 @@ class Console:
                 reason = (read_json(job.folder.result) or {}).get("reason") or last_line(job.folder.log)
                 self.out.print(f"[red]failed[/] {escape(job.name)}: {escape(reason or 'no message')}")
                 self.out.print(f"  log    {job.folder.log}\n  retry  {retry(job)}", markup=False)
-
-    def plan(self, jobs: Sequence[Job], states: Sequence[str]) -> None:
-        """The runs that would be started, with what they cost; '?' where a user's own layer hides it."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("state", "run", "cell", "seed"):
-            table.add_column(column)
-        for column in ("params", "in norms", "MACs/image", "steps"):
-            table.add_column(column, justify="right")
-        for job, found in zip(jobs, states, strict=True):
-            c = job.cost
-            numbers = ["?"] * 3 if c is None else [f"{c.params:,}", f"{c.norm_params:,}", f"{c.macs:,}"]
-            table.add_row(found, job.label, job.cell[:8], str(job.seed), *numbers, f"{job.config['recipe']['steps']:,}")
-        self._wide.print(table)
-        counts = Counter(states)
-        self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
 
 
 def retry(job: Job) -> str:
@@ -155,9 +141,3 @@ def _work(job: Job) -> float:
 def _where(status: Mapping[str, Any]) -> str:
     step, steps = status.get("step", 0), status.get("steps")
     return "final evaluation" if step == steps else f"step {step}/{steps or '?'} at {status.get('rate') or 0:.3g}/s"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"

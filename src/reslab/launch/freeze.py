@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from reslab.launch import resources
 from reslab.launch.checks import check
 from reslab.launch.compose import leaves
-from reslab.launch.construct import construct, describe
+from reslab.launch.construct import GROUPS, construct, describe, image
 from reslab.runs.folder import RunFolder
 from reslab.runs.identity import cell_hash, label
 from reslab.specs import Cost, cost
@@ -81,13 +81,13 @@ class Freezer:
 
     command: str = field(default_factory=lambda: shlex.join(["reslab", "train", *sys.argv[1:]]))
     _fingerprints: dict[str, str] = field(default_factory=dict)
+    _costs: dict[str, Cost | None] = field(default_factory=dict)
 
     def job(self, composed: DictConfig, choices: Mapping[str, Any], overrides: tuple[str, ...]) -> Job:
         """Resolve, check and identify one point. ValueError or FileNotFoundError says what is wrong and what works."""
         config = resolve(composed, choices)
         config["data"]["fingerprint"] = self._fingerprint(config)
-        spec = describe(config)
-        counts = cost(spec) if spec is not None else None
+        counts = self._cost(config)
         cell = cell_hash(config)
         name = label(config)
         path = Path(config["outputs"]) / "runs" / f"{name}-{cell[:8]}" / f"seed={config['seed']}"
@@ -104,6 +104,15 @@ class Freezer:
             **_counts(counts),
         }
         return Job(config, overrides, cell, name, RunFolder(path), counts)
+
+    def _cost(self, config: dict[str, Any]) -> Cost | None:
+        """Counted once for all seeds and settings that do not change the net."""
+        parts = [config[name] for name in ("net", *GROUPS, "depth", "width", "trust")]
+        key = json.dumps([*parts, *vars(image(config)).values()], sort_keys=True, default=str)
+        if key not in self._costs:
+            spec = describe(config)
+            self._costs[key] = cost(spec) if spec is not None else None
+        return self._costs[key]
 
     def _fingerprint(self, config: Mapping[str, Any]) -> str:
         source = config["data"]["source"]

@@ -74,7 +74,7 @@ class Pool:
                 (str(job.folder.path),),
                 log=job.folder.log,
                 environment={"CUDA_VISIBLE_DEVICES": str(slot)} if on_gpu else {},
-                threads=_threads(job, self._threads),
+                threads=threads_of(job, self._threads),
             )
         except (OSError, RuntimeError) as error:  # this run cannot be started; the others can
             lock.close()
@@ -130,7 +130,7 @@ def freeze(job: Job, threads: int) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     resumable = folder.checkpoints.exists() and any(folder.checkpoints.glob("*.ckpt"))
     config: dict[str, Any] = job.config
-    config["trainer"]["threads"] = _threads(job, threads)
+    config["trainer"]["threads"] = threads_of(job, threads)
     if resumable:
         with contextlib.suppress(Exception):  # a torn file can raise anything, and has nothing to keep
             old: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
@@ -144,7 +144,7 @@ def freeze(job: Job, threads: int) -> None:
     write_status(folder, "running", {"attempt": attempt, "origin": before[1] or attempt, "step": 0})
 
 
-def _threads(job: Job, share: int) -> int:
+def threads_of(job: Job, share: int) -> int:
     """What was asked for; `auto` is one for nets too small to gain from a second, so that they never differ in it."""
     threads = job.config["trainer"]["threads"]
     if threads != "auto":

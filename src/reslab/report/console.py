@@ -1,62 +1,77 @@
-"""Tables of an experiment for the terminal."""
+"""What a report says on the terminal: coverage, cells, verdicts with their numbers, notes, files, what comes next."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from reslab.analysis.table import ambiguous, varying
+from reslab.analysis.answer import Answer
+from reslab.report.evidence import coverage
+from reslab.report.names import LONG_NOTE, arm, order
 
 
-def show_cells(cells: pl.DataFrame, out: Console) -> None:
-    """One line per cell, with only the axes that vary; errors in percent, mean ± standard deviation over seeds."""
-    alike = ambiguous(cells).any()
-    axes = [*varying(cells), *(["cell"] if alike else [])]
+def show(answered: Answer, out: Console) -> None:
+    """Coverage, the three badges, gaps, rescues, notes."""
+    out.print(f"[bold]{escape(answered.experiment)}[/] · {coverage(answered)}")
+    if answered.study.question:
+        out.print(escape(answered.study.question))
+    out.print()
+    for badge in answered.badges:
+        out.print(f"{badge.name:<8} [bold]{escape(badge.word)}[/]: {escape(badge.sentence)}")
+    out.print()
+    show_gaps(answered, out)
+    if not answered.rescues.is_empty():
+        out.print()
+        for sentence in answered.rescues["sentence"]:
+            out.print(f"rescue: {escape(sentence)}")
+    for sentence in _sentences(answered.rates):
+        out.print(escape(sentence))
+    for note in answered.notes:
+        first = note.partition(": ")[0] if len(note) > LONG_NOTE else note
+        out.print(f"note: {escape(first)}{'; the page tells which' * (first != note)}")
+
+
+def show_gaps(answered: Answer, out: Console) -> None:
+    """One line per context, shortcut and depth: gap with interval, n, verdict."""
+    gaps = answered.gaps
+    if gaps.is_empty():
+        out.print("gaps: no two depths of one shortcut can be compared yet")
+        return
+    out.print("gap of clean training error, deeper less shallower, in points, with the interval that decides")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for axis in axes:
-        table.add_column(axis, justify="right" if axis == "depth" else "left")
-    for name in ("n", "train error %", "cross-entropy", "test error %"):
-        table.add_column(name, justify="right")
-    for name in ("params", "outcomes"):
-        table.add_column(name)
-    for row in cells.iter_rows(named=True):
+    several = gaps["context"].n_unique() > 1
+    for name in (*(["context"] if several else []), "shortcut", "depth", "against", "gap", "interval", "n", "verdict"):
+        table.add_column(name, justify="right" if name in ("depth", "against", "gap", "interval", "n") else "left")
+    rank = {name: place for place, name in enumerate(order(gaps["shortcut"].to_list()))}
+    by = [~pl.col("main"), pl.col("steps"), pl.col("context")]
+    by += [pl.col("shortcut").replace_strict(rank, return_dtype=pl.Int64), pl.col("depth")]
+    for row in gaps.sort(by).iter_rows(named=True):
+        bounds = [row["lower_points"], row["upper_points"]]
+        low, high = ("open" if bound is None else f"{bound:+.2f}" for bound in bounds)
+        verdict = row["verdict"] + (" (interim)" if row["interim"] else "")
         table.add_row(
-            *(row[axis][:8] if axis == "cell" else str(row[axis]) for axis in axes),
+            *([escape(row["context"])] if several else []),
+            escape(arm(row["shortcut"])),
+            *(str(row["depth"]), str(row["against"])),
+            f"{row['gap_points']:+.2f}",
+            "none" if bounds == [None, None] else f"\\[{low}, {high}]",
             str(row["n"]),
-            _spread(row, "train_error", 100.0, ".2f"),
-            _spread(row, "train_cross_entropy", 1.0, ".3g"),
-            _spread(row, "test_error", 100.0, ".2f"),
-            f"{row['params']:,}" if row["params"] is not None else "?",
-            row["outcomes"],
+            f"{verdict}; {escape(row['needed'])}" if row["needed"] else verdict,
         )
     out.print(table)
-    if alike:
-        out.print("note: some cells differ in a setting that is no column; they have their hash, and are not compared")
 
 
-def show_gaps(gaps: pl.DataFrame, out: Console) -> None:
-    """Each depth's gap against the shallower ones, one column per shortcut, in points of clean training error."""
-    if gaps.is_empty():
-        out.print("gaps: no two depths can be compared yet")
-        return
-    order = ["none", "identity", "projection", "projection_all"]
-    found = gaps["shortcut"].unique().to_list()
-    shortcuts = [s for s in order if s in found] + sorted(set(found) - set(order))
-    others = [a for a in varying(gaps) if a not in ("shortcut", "depth")]
-    out.print("gap: clean training error of a depth less that of a shallower one, in points (+: deeper is worse)")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for axis in (*others, "depth", "against"):
-        table.add_column(axis)
-    for shortcut in shortcuts:
-        table.add_column("plain (none)" if shortcut == "none" else shortcut, justify="right")
-    keys = [*others, "depth", "depth_shallower"]
-    for key, group in gaps.group_by(keys, maintain_order=True):
-        by = {row["shortcut"]: row["gap"] for row in group.iter_rows(named=True)}
-        table.add_row(*map(str, key), *(f"{100 * by[s]:+.2f}" if s in by else "" for s in shortcuts))
-    out.print(table)
+def show_files(files: Sequence[Path], out: Console) -> None:
+    """What is meant to be opened by name, the rest by folder with its number of files."""
+    lines = [str(file) for file in files if file.name in ("report.html", "README.md")]
+    folders = Counter(file.parent for file in files if str(file) not in lines)
+    lines += [f"{folder}/ ({count} files)" for folder, count in folders.items()]
+    out.print("\nwrote " + "\n      ".join(lines), markup=False, soft_wrap=True)
 
 
-def _spread(row: dict, name: str, scale: float, style: str) -> str:
-    mean, sd = row[f"{name}_mean"], row[f"{name}_sd"]
-    if mean is None:
-        return ""
-    return f"{scale * mean:{style}}" + (f" ± {scale * sd:{style}}" if sd is not None else "")
+def _sentences(table: pl.DataFrame) -> list[str]:
+    return [] if table.is_empty() else table["sentence"].to_list()

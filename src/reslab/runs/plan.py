@@ -14,7 +14,7 @@ def plan_file(outputs: Path, experiment: str) -> Path:
 
 
 def read_plan(path: Path) -> list[dict[str, Any]]:
-    """Lines in order, one per (cell, seed); torn lines are passed over."""
+    """Lines in order, one per (cell, seed); torn lines are passed over. ValueError for a plan of another schema."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     if not path.exists():
         return []
@@ -24,6 +24,9 @@ def read_plan(path: Path) -> list[dict[str, Any]]:
             found[entry["cell"], entry["seed"]] = entry
         except (ValueError, KeyError, TypeError):
             continue
+        schema = entry.get("schema", SCHEMA)
+        if schema != SCHEMA:
+            raise ValueError(f"{path} has schema {schema}, this version reads {SCHEMA}; use another outputs=FOLDER")
     return list(found.values())
 
 

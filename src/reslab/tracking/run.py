@@ -1,43 +1,47 @@
 """W&B as a mirror of the run folder: opened and always closed here; whatever it does, the run goes on."""
 
-import netrc
-import os
-import warnings
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import wandb
-from pytorch_lightning.loggers import WandbLogger
 
-Mode = Literal["online", "offline", "disabled"]
-INIT_TIMEOUT, FINISH_TIMEOUT = 30, 60  # seconds that a dead network may delay a run
+from reslab.runs.folder import RunFolder
+from reslab.runs.status import attempts
+from reslab.tracking import mirror
+from reslab.tracking.mode import resolve_mode
+from reslab.tracking.remote import begin, known_places, quiet
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import WandbLogger
 
 
 class Tracker:
     """Sends rows to a W&B run, or to nowhere; the first error is printed and ends the mirroring."""
 
-    def __init__(self, run: Any | None) -> None:
-        """`run` is an open W&B run, or None."""
-        self._run = run
+    def __init__(self, run: Any | None, attempt: int) -> None:
+        """`run` is an open W&B run, or None; `attempt` is written into every row."""
+        self._run, self._attempt = run, attempt
 
     def log(self, row: Mapping[str, Any]) -> None:
         """One row of metrics.jsonl; its `step` is the x-axis."""
-        self._safely(lambda run: run.log(dict(row)))
+        self._safely(lambda run: run.log({**row, "attempt": self._attempt}))
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """The result as flat summary values."""
-        flat = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
-        for part in ("train", "train_fresh_norm", "validation", "test"):
-            flat |= {f"final/{part}_{name}": value for name, value in result.get(part, {}).items() if value is not None}
-        self._safely(lambda run: run.summary.update(flat))
+        self._safely(lambda run: run.summary.update(mirror.summary(result)))
 
-    def lightning_logger(self) -> WandbLogger | None:
+    def lightning_logger(self) -> "WandbLogger | None":
         """The same run for Lightning callbacks of the user's own."""
-        return None if self._run is None else WandbLogger(experiment=self._run, log_model=False)
+        if self._run is None:
+            return None
+        from pytorch_lightning.loggers import WandbLogger
 
-    def _safely(self, action: Any) -> None:
+        return WandbLogger(experiment=self._run, log_model=False)
+
+    def _safely(self, action: Callable[[Any], object]) -> None:
         if self._run is not None:
             try:
                 action(self._run)
@@ -49,85 +53,52 @@ class Tracker:
 @contextmanager
 def tracked(config: Mapping[str, Any], *, attempt: int) -> Iterator[Tracker]:
     """A tracker for one run; exit code 1 is sent when the block raises. `attempt` is the one that began at step 0."""
-    run = None if config["tracking"]["mode"] == "disabled" else _open(config, attempt)
+    folder = RunFolder(Path(config["run"]["folder"]))
+    run = _open(config, attempt)
+    catching_up = _catch_up(run, folder, config["tracking"]) if run is not None and run.resumed else None
     code = 1
     try:
-        yield Tracker(run)
+        yield Tracker(run, attempts(folder)[0])
         code = 0
     finally:
         if run is not None:
+            if catching_up is not None:
+                catching_up.join(timeout=config["tracking"]["init_timeout"])
             try:
                 run.finish(exit_code=code)
             except Exception as error:  # tracking never kills a run
                 print(f"W&B did not finish: {error}", flush=True)
 
 
-def resolve_mode(mode: str) -> str:
-    """`auto` is online where a key is configured, else offline; WANDB_MODE wins over `auto`."""
-    if mode != "auto":
-        return mode
-    wanted = os.environ.get("WANDB_MODE")
-    if wanted in ("online", "offline", "disabled"):
-        return wanted
-    return "online" if has_key() else "offline"
-
-
-def has_key() -> bool:
-    """Whether WANDB_API_KEY or netrc holds a key; asks nobody."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        file = os.environ.get("NETRC")
-        return any("wandb" in host for host in netrc.netrc(file).hosts)
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
-def run_id(config: Mapping[str, Any], attempt: int) -> str:
-    """cell-seed-attempt: the same for every resumption, another for a fresh start."""
-    return f"{config['run']['cell'][:12]}-s{config['seed']}-a{attempt}"
-
-
 def _open(config: Mapping[str, Any], attempt: int) -> Any | None:
-    tracking, run = config["tracking"], config["run"]
-    folder = Path(config["outputs"])
-    flat = {name: config["choices"][name] for name in ("block", "order", "shortcut", "norm", "data", "recipe")}
-    flat |= {name: config[name] for name in ("depth", "width", "seed")}
-    flat |= {"cell": run["cell"][:8], "params": run["params"], "macs": run["macs"], "experiment": run["experiment"]}
-    options: dict[str, Any] = {
-        "project": tracking["project"],
-        "entity": tracking["entity"],
-        "id": run_id(config, attempt),
-        "name": f"{config['run']['label'][:100]}-s{config['seed']}",
-        "group": f"{run['label'][:100]}-{run['cell'][:8]}",
-        "job_type": "train",
-        "tags": sorted({value[:64] for value in (run["experiment"], flat["block"], flat["shortcut"])}),
-        "dir": str(folder),
-        "resume": "allow",
-        "config": flat | {"config": {key: value for key, value in config.items() if key != "run"}},
-        "reinit": "finish_previous",
-    }
+    tracking = config["tracking"]
     mode = resolve_mode(tracking["mode"])
     if mode == "disabled":
         return None
+    options = mirror.identity(config, attempt) | {"dir": config["outputs"]}
+    options |= {name: tracking[name] for name in ("project", "entity")}
+    limits = {name: tracking[name] for name in ("init_timeout", "finish_timeout")}
     for attempted in dict.fromkeys((mode, "offline")):
         try:
-            opened = wandb.init(settings=_settings(), **options, mode=cast(Mode, attempted))
-            opened.define_metric("step", hidden=True)
-            opened.define_metric("*", step_metric="step")
-            return opened
+            return begin(options, attempted, quiet(**limits, afterwards=False))
         except Exception as error:  # no server, a bad key: the run goes on
             print(f"W&B could not start {attempted}: {error}", flush=True)
             wandb.teardown()  # its service still holds the run's id
     return None
 
 
-def _settings() -> wandb.Settings:
-    warnings.filterwarnings("ignore", module="wandb")
-    return wandb.Settings(
-        init_timeout=INIT_TIMEOUT,
-        finish_timeout=FINISH_TIMEOUT,
-        console="off",
-        silent=True,
-        x_save_requirements=False,
-    )
+def _catch_up(run: Any, folder: RunFolder, tracking: Mapping[str, Any]) -> threading.Thread:
+    """Sends rows that an earlier attempt wrote, but had not sent when it was killed; beside the training."""
+    own = mirror.rows(folder)
+
+    def send() -> None:
+        try:
+            api = wandb.Api(timeout=tracking["init_timeout"])
+            for row in mirror.missing(own, known_places(api.run(run.path))):
+                run.log(row)
+        except Exception as error:  # tracking never kills a run
+            print(f"W&B lacks rows of an earlier attempt ({error}); reslab push sends them", flush=True)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread

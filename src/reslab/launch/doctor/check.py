@@ -1,0 +1,18 @@
+"""What a check says: how it went, and what mends it."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding; `fix` is a command or a setting, empty where all is well."""
+
+    name: str
+    level: Literal["ok", "warning", "problem"]
+    said: str
+    fix: str = ""
+
+    def record(self) -> dict[str, str]:
+        """For programs."""
+        return asdict(self)

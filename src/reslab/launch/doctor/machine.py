@@ -1,0 +1,71 @@
+"""Cores, memory, GPUs, W&B and git, looked at without torch and without W&B."""
+
+import os
+from pathlib import Path
+
+from reslab.launch import resources
+from reslab.launch.doctor.check import Check
+from reslab.launch.freeze import commit, versions
+from reslab.tracking.mode import has_key, resolve_mode
+
+GIB = 2**30
+
+
+def machine_checks() -> list[Check]:
+    """Devices, W&B's mode, the commit."""
+    return [cores_check(), gpu_check(resources.gpus(), versions()["torch"]), wandb_check(), git_check(commit())]
+
+
+def cores_check() -> Check:
+    """Cores of this process and memory that is free."""
+    free = memory_free()
+    memory = "" if free is None else f", {free / GIB:.1f} GiB of memory free"
+    said = f"{resources.cores()} of {os.cpu_count()} cores{memory}"
+    if free is not None and free < resources.cores() * GIB:
+        return Check("cores", "warning", f"{said}: a run needs about 1 GiB", "jobs=1, or close other programs")
+    return Check("cores", "ok", said)
+
+
+def memory_free(path: Path = Path("/proc/meminfo")) -> int | None:
+    """Bytes; None where the system does not tell."""
+    try:
+        lines = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+
+
+def gpu_check(gpus: int, torch: str) -> Check:
+    """NVIDIA GPUs that the driver shows to this process, and whether torch was built for them."""
+    if gpus and "+cpu" in torch:
+        fix = "install torch's build for CUDA: https://pytorch.org/get-started/locally"
+        return Check("GPU", "problem", f"{gpus} NVIDIA GPU(s), but torch {torch} is built without CUDA", fix)
+    if gpus:
+        return Check("GPU", "ok", f"{gpus} NVIDIA GPU(s); trainer=auto uses them")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    if present and hidden is not None:
+        said = f"{present} NVIDIA GPU(s), hidden by CUDA_VISIBLE_DEVICES={hidden!r}"
+        return Check("GPU", "warning", said, "unset CUDA_VISIBLE_DEVICES")
+    return Check("GPU", "ok", "none; runs use the CPU")
+
+
+def wandb_check() -> Check:
+    """What tracking.mode=auto comes to here."""
+    mode = resolve_mode("auto")
+    if mode == "online" and not has_key():
+        said = "WANDB_MODE=online, but no key is configured: each run would wait, then go on offline"
+        return Check("W&B", "warning", said, "wandb login, or unset WANDB_MODE")
+    why = "WANDB_MODE" if os.environ.get("WANDB_MODE") == mode else "a key" if has_key() else "no key is configured"
+    hint = "; `wandb login` sets one" if mode == "offline" and not has_key() else ""
+    return Check("W&B", "ok", f"{mode} ({why}{hint})")
+
+
+def git_check(head: str) -> Check:
+    """Which commit a result would carry as evidence."""
+    if not head:
+        return Check("git", "ok", "not a checkout: results carry the version alone")
+    if head.endswith("+dirty"):
+        said = f"commit {head[:10]} with changes: results would carry no commit that others can check out"
+        return Check("git", "warning", said, "git commit")
+    return Check("git", "ok", f"commit {head[:10]}, clean")

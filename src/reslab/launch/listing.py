@@ -1,0 +1,150 @@
+"""What a sweep would run, for people and for programs: state, cost, and time from recorded speeds."""
+
+import json
+import shlex
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from reslab.launch import resources
+from reslab.launch.console import retry
+from reslab.launch.freeze import Job
+from reslab.launch.pool import threads_of
+from reslab.runs.folder import read_json
+from reslab.runs.pace import Estimate, Speed, Wanted, clock, distinct, estimate, makespan, recorded
+from reslab.runs.status import state
+
+IDLE = ("ended", "running", "other schema")  # states that the same `train` would not start
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a plan: its job, its state, and how long it takes if a record tells."""
+
+    job: Job
+    state: str
+    estimate: Estimate | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that are left; 0 once it is done, None without an estimate."""
+        if self.state == "ended":
+            return 0.0
+        if self.estimate is None:
+            return None
+        status = read_json(self.job.folder.status) or {}
+        done = status.get("step", 0) if self.state in ("running", "interrupted") else 0
+        every = 1 if self.state == "running" else self.job.config["checkpoint_every"]
+        return self.estimate.left(done // every * every, self.job.config["recipe"]["steps"])
+
+    def record(self) -> dict[str, Any]:
+        """For programs; `seconds` is null where no record gives an estimate."""
+        job, seconds = self.job, self.seconds
+        return {
+            "state": _word(self.state),
+            "cell": job.cell,
+            "label": job.label,
+            "seed": job.seed,
+            "folder": str(job.folder.path),
+            "params": job.cost.params if job.cost else None,
+            "macs": job.cost.macs if job.cost else None,
+            "steps": job.config["recipe"]["steps"],
+            "seconds": None if seconds is None else round(seconds, 1),
+            "estimated_from": self.estimate.basis if self.estimate and self.state != "ended" else None,
+            "command": retry(job),
+        }
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All runs of a plan and how many are run at a time."""
+
+    runs: tuple[Planned, ...]
+    slots: int
+
+    @property
+    def pending(self) -> tuple[Planned, ...]:
+        """The runs that `train` would start."""
+        return tuple(run for run in self.runs if run.state not in IDLE)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds until all pending runs are done; None where one of them has no estimate."""
+        known = [run.seconds for run in self.pending]
+        return None if None in known else makespan([s for s in known if s is not None], self.slots)
+
+    def sentence(self) -> str:
+        """How long it takes, and how one knows."""
+        pending = self.pending
+        if not pending:
+            return "nothing to run"
+        known = [run.estimate for run in pending if run.estimate is not None]
+        at_a_time = f"{len(pending)} run{'s' * (len(pending) != 1)}, {self.slots} at a time"
+        if not known:
+            return f"{at_a_time}; no recorded speed yet: no estimate"
+        source = f"estimated from {distinct(known)} recorded runs ({', '.join(sorted({e.basis for e in known}))})"
+        if self.seconds is None:
+            return f"{at_a_time}; no recorded speed for {len(pending) - len(known)} of them: no estimate of the whole"
+        return f"{at_a_time}: about {clock(self.seconds)}, {source}"
+
+
+def listing(jobs: list[Job]) -> Listing:
+    """State and time of every job, and how many would run at a time."""
+    config = jobs[0].config
+    states = [state(job.folder) for job in jobs]
+    accelerator, pending = config["trainer"]["accelerator"], sum(found not in IDLE for found in states)
+    slots = resources.concurrent(config["jobs"], accelerator, max(pending, 1))
+    share = max(1, resources.cores() // slots)
+    speeds = recorded(Path(config["outputs"]))
+    runs = (Planned(job, found, _estimate(job, share, speeds)) for job, found in zip(jobs, states, strict=True))
+    return Listing(tuple(runs), slots)
+
+
+def _estimate(job: Job, share: int, speeds: list[Speed]) -> Estimate | None:
+    wanted = Wanted.of(job.entry())
+    if wanted is None:
+        return None
+    data = job.config["data"]
+    own = replace(
+        wanted,
+        images=data["rows"]["train"] + data["rows"]["test"],
+        threads=threads_of(job, share),
+        gpu=job.config["trainer"]["accelerator"] == "gpu",
+    )
+    return estimate(own, speeds)
+
+
+def show(found: Listing, out: Terminal, arguments: list[str]) -> None:
+    """The table; '?' where a user's own layer hides the cost, '' where no record tells the time."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("state", "run", "cell", "seed"):
+        table.add_column(column)
+    for column in ("params", "in norms", "MACs/image", "steps", "time"):
+        table.add_column(column, justify="right")
+    for run in found.runs:
+        job, seconds = run.job, run.seconds
+        c = job.cost
+        numbers = ["?"] * 3 if c is None else [f"{c.params:,}", f"{c.norm_params:,}", f"{c.macs:,}"]
+        time = "" if seconds is None or run.state == "ended" else f"~{clock(seconds)}"
+        steps = f"{job.config['recipe']['steps']:,}"
+        table.add_row(_word(run.state), job.label, job.cell[:8], str(job.seed), *numbers, steps, time)
+    out.print(table)
+    counts = Counter(_word(run.state) for run in found.runs)
+    out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
+    out.print(found.sentence())
+    if any(run.job.cost is None for run in found.runs):
+        out.print("?: a part of your own is counted when it is first built")
+    out.print(f"to run them: {shlex.join(['reslab', 'train', *arguments])}", markup=False, soft_wrap=True)
+
+
+def show_json(found: Listing) -> None:
+    """One JSON list on standard output."""
+    print(json.dumps([run.record() for run in found.runs], indent=1))
+
+
+def _word(found: str) -> str:
+    return "done" if found == "ended" else found

@@ -1,0 +1,121 @@
+"""Clean training error while training: the deepest nets against the shallowest, one picture per shortcut."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from reslab.analysis import answer as analysis
+from reslab.analysis.answer import Answer
+from reslab.report import style
+from reslab.report.drawing import Drawing
+from reslab.report.names import arm, order
+
+
+def curves(answered: Answer) -> Drawing | None:
+    """P3: thin lines are runs, thick ones means, bands run from the smallest to the largest seed at each step."""
+    raw = analysis.curves(answered)
+    if raw.is_empty():
+        return None
+    data = raw.filter(pl.col("step") > 0).drop_nulls("error")
+    if data.is_empty():
+        return None
+    floor = _one_image(answered, data)
+    data = data.with_columns(percent=100 * pl.max_horizontal("error", pl.lit(floor)))
+    data = data.with_columns(role=_roles(data))
+    found = order(data["shortcut"].to_list())
+    data = data.with_columns(arm=pl.col("shortcut").replace_strict({name: arm(name) for name in found}))
+    drops = _drops(data)
+    seeds = data.group_by("shortcut", "depth").agg(n=pl.col("seed").n_unique())["n"]
+    few, many = min(seeds), max(seeds)
+    n = f"n = {few}" if few == many else f"n = {few} to {many}"
+    context = answered.runs.filter("main")["context"].to_list()[:1]
+    caption = (
+        f"Clean training error (%, log axis, floored at one image: {100 * floor:.3g} %) against optimiser step (log "
+        f"axis; step 0 is left out), {', '.join(context)}. Thin lines: runs; thick line: mean over seeds; band: "
+        f"smallest to largest seed, pointwise at each step, not a confidence band ({n} in each cell)."
+        + (" Dotted upright line: the learning rate falls." if not drops.is_empty() else "")
+    )
+    return Drawing(_chart(data, drops, found), caption, raw)
+
+
+def _roles(data: pl.DataFrame) -> pl.Expr:
+    """Deepest or shallowest of its shortcut, with the depth where all shortcuts have the same."""
+    deepest = pl.col("depth") == pl.col("depth").max().over("shortcut")
+    words = pl.when(deepest).then(pl.lit("deepest")).otherwise(pl.lit("shallowest"))
+    if data["depth"].n_unique() > 2:
+        return words
+    return pl.concat_str(words, pl.lit(": "), pl.col("depth").cast(pl.String), pl.lit(" layers"))
+
+
+def _one_image(answered: Answer, data: pl.DataFrame) -> float:
+    """The smallest error that is not 0: exact where the images are counted, else the smallest that was seen."""
+    if "images" in answered.runs.columns and (n := answered.runs["images"].drop_nulls().max()):
+        return 1 / float(n)  # type: ignore[arg-type]
+    seen = data.filter(pl.col("error") > 0)["error"].min()
+    return float(seen) if isinstance(seen, float) else 1e-3
+
+
+def _drops(data: pl.DataFrame) -> pl.DataFrame:
+    """Where the recorded rate is smaller than at the row before."""
+    run = ["shortcut", "depth", "seed"]
+    rates = data.drop_nulls("lr").sort(*run, "step").with_columns(before=pl.col("lr").shift(1).over(run))
+    falls = rates.filter(pl.col("lr") < pl.col("before") * (1 - 1e-9)).unique("step").sort("step")
+    words = pl.concat_str(pl.lit("lr "), pl.col("before").cast(pl.String), pl.lit(" → "), pl.col("lr").cast(pl.String))
+    return falls.select("step", text=words).head(8)  # a smooth schedule falls at every row; its start is enough
+
+
+def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str]) -> Any:
+    title = "clean training error (%)"
+    steps = sorted(set(data["step"]))
+    x = alt.X("step:Q", title="optimiser step", scale=style.log_axis(steps), axis=_ticks(steps))
+    scale = alt.Scale(type="log", nice=False)
+    y = alt.Y("percent:Q", title=title, scale=scale, axis=alt.Axis(format="~g", tickCount=5))
+    keys = ["arm", "role", "depth", "step"]
+    summary = data.group_by(keys, maintain_order=True).agg(
+        percent=pl.col("percent").mean(), low=pl.col("percent").min(), high=pl.col("percent").max(), n=pl.len()
+    )
+    every = data.select(*keys, "seed", "percent", part=pl.lit("run"))
+    rows = [every, summary.with_columns(part=pl.lit("mean"))]
+    if not drops.is_empty():
+        rows.append(
+            data.select("arm").unique(maintain_order=True).join(drops, how="cross").with_columns(part=pl.lit("drop"))
+        )
+    base = alt.Chart(pl.concat(rows, how="diagonal")).encode(x=x)
+    colour = style.colour(found, legend=False)
+    roles = sorted(data["role"].unique(), reverse=True)  # shallowest first
+    dash = alt.StrokeDash(
+        "role:N", title="depth", scale=alt.Scale(domain=roles, range=[[5, 3], [1, 0]][: len(roles)]), sort=roles
+    )
+    means = base.transform_filter("datum.part == 'mean'")
+    tip = [alt.Tooltip(name) for name in ("arm:N", "role:N", "depth:Q", "step:Q", "n:Q")]
+    tip += [alt.Tooltip(f"{name}:Q", title=said, format=".3~g") for name, said in _SAID.items()]
+    layers = [
+        means.mark_area(opacity=0.16).encode(
+            y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", color=colour, detail="role:N"
+        ),
+        base.transform_filter("datum.part == 'run'")
+        .mark_line(strokeWidth=0.8, opacity=0.55)
+        .encode(y=y, color=colour, strokeDash=dash, detail="seed:N"),
+        means.mark_line(strokeWidth=2.2).encode(y=y, color=colour, strokeDash=dash),
+        means.mark_point(filled=True, size=28, opacity=1).encode(y=y, color=colour, tooltip=tip, detail="role:N"),
+    ]
+    if not drops.is_empty():
+        fell = base.transform_filter("datum.part == 'drop'")
+        layers.append(fell.mark_rule(strokeDash=[2, 3], color=style.GREY).encode(tooltip=["step:Q", "text:N"]))
+        layers.append(
+            fell.mark_text(align="right", dx=-3, baseline="top", color=style.GREY).encode(y=alt.value(2), text="text:N")
+        )
+    chart = alt.layer(*layers).properties(width=300, height=240)
+    arms = [arm(name) for name in found]
+    facet = alt.Facet("arm:N", title=None, sort=arms, header=alt.Header(labelAnchor="start"))
+    return chart.facet(facet=facet, columns=min(2, len(found)))
+
+
+_SAID = {"percent": "mean (%)", "low": "smallest (%)", "high": "largest (%)"}
+
+
+def _ticks(steps: list[int]) -> alt.Axis:
+    """A 1-2-5 ladder: a log axis over little more than a decade would else have a single label."""
+    ladder = [m * 10**e for e in range(8) for m in (1, 2, 5)]
+    return alt.Axis(values=[v for v in ladder if steps[0] <= v <= steps[-1]], format="~s", grid=False)

@@ -1,0 +1,89 @@
+"""Colours, shapes and dashes that every chart shares; readable by the colour-blind, in light and in dark."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
+
+from reslab.report.names import SHORTCUTS, arm, order
+
+# Okabe and Ito's palette; the first four are the shortcuts of He 2015
+PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b8ac00")
+SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "triangle-right", "triangle-left", "cross")
+DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3], [1, 3], [6, 2, 1, 2])
+X_MARK = "M-1,-1L1,1M1,-1L-1,1"
+GREY = "#8a8a8a"
+WIDE = 40.0  # times the margin: beyond, a linear axis shows no margin any more
+FONT = "DejaVu Sans, Verdana, sans-serif"
+
+
+def _slots(found: Iterable[str]) -> tuple[list[str], list[int]]:
+    names = order(found)
+    free = iter(range(len(SHORTCUTS), 10**6))
+    slots = [SHORTCUTS.index(name) if name in SHORTCUTS else next(free) for name in names]
+    return [arm(name) for name in names], slots
+
+
+def colour(found: Iterable[str], *, legend: bool = True) -> alt.Color:
+    """One colour per shortcut, the same in every figure of an experiment, read from the column `arm`."""
+    names, slots = _slots(found)
+    scale = alt.Scale(domain=names, range=[PALETTE[slot % len(PALETTE)] for slot in slots])
+    return alt.Color("arm:N", scale=scale, title="shortcut", legend=alt.Legend() if legend else None)
+
+
+def shape(found: Iterable[str]) -> alt.Shape:
+    """One shape per shortcut, so that colour is never alone."""
+    names, slots = _slots(found)
+    scale = alt.Scale(domain=names, range=[SHAPES[slot % len(SHAPES)] for slot in slots])
+    return alt.Shape("arm:N", scale=scale, title="shortcut")
+
+
+def lines(found: Iterable[str]) -> dict[str, int]:
+    """Which dash belongs to a shortcut: the column `line`, whose numbers keep it out of the legend of `arm`."""
+    return dict(zip(order(found), _slots(found)[1], strict=True))
+
+
+def dash(found: Iterable[str]) -> alt.StrokeDash:
+    """One dash per shortcut, read from the column `line`."""
+    slots = _slots(found)[1]
+    scale = alt.Scale(domain=slots, range=[DASHES[slot % len(DASHES)] for slot in slots])
+    return alt.StrokeDash("line:N", scale=scale, legend=None)
+
+
+def points(low: float, high: float, delta: float) -> tuple[alt.Scale, alt.Axis]:
+    """For differences in points: linear, unless the margin would be invisible; then logarithmic beyond some margins."""
+    room = 0.04 * (high - low)
+    if high - low <= WIDE * delta:
+        return alt.Scale(domain=[low - room, high + room], nice=False), alt.Axis(tickCount=6)
+    known = [1.0, 3.0, 10.0, 30.0, 100.0]
+    values = [-v for v in reversed(known) if -v >= low] + [0.0] + [v for v in known if v <= high]
+    scale = alt.Scale(type="symlog", constant=4 * delta, domain=[1.15 * low, 1.15 * high], nice=False)
+    return scale, alt.Axis(values=values, format=".3~r", labelOverlap="greedy")
+
+
+def log_axis(values: Iterable[int], *, base: int = 10) -> alt.Scale:
+    """A logarithmic scale with some room on both sides; also for a single value."""
+    known = list(values)
+    low, high = min(known), max(known)
+    room = max((high / low) ** 0.06, 1.12)
+    return alt.Scale(type="log", base=base, domain=[low / room, high * room], nice=False)
+
+
+def theme(text: str, grid: str) -> dict[str, Any]:
+    """Vega-Lite's config for one background."""
+    words = {"labelColor": text, "titleColor": text, "labelFontSize": 12, "titleFontSize": 12}
+    axis = words | {"gridColor": grid, "domainColor": text, "tickColor": text, "titleFontWeight": "normal"}
+    legend = words | {"orient": "top", "titleFontWeight": "normal", "labelLimit": 260, "symbolStrokeWidth": 2}
+    header = words | {"labelFontSize": 13, "labelLimit": 0}
+    title = {"color": text, "subtitleColor": text, "anchor": "start", "frame": "group"}
+    marks = {mark: {"color": text} for mark in ("rule", "text")}
+    return {"background": None, "font": FONT, "view": {"stroke": None}} | {
+        "axis": axis,
+        "legend": legend,
+        "header": header,
+        "title": title,
+        **marks,
+    }
+
+
+THEMES = {"light": theme("#222222", "#e6e6e6"), "dark": theme("#dddddd", "#3a3a3a")}

@@ -1,0 +1,149 @@
+"""How far an experiment is: one view per planned run, and the time that is left."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reslab.runs.folder import RunFolder, read_json
+from reslab.runs.integrity import FOREIGN, TORN, problems
+from reslab.runs.pace import Estimate, Speed, Wanted, estimate, makespan, recorded
+from reslab.runs.plan import plan_file, read_plan
+from reslab.runs.status import DONE, state
+
+OPEN = ("running", "interrupted", "new")  # states that will change if the command goes on
+
+
+@dataclass(frozen=True)
+class View:
+    """One run: `state` is an outcome, failed, running, interrupted, new, other schema or edited; ages in seconds."""
+
+    entry: Mapping[str, Any]
+    folder: RunFolder
+    state: str
+    step: int
+    heartbeat: float | None = None
+    rate: float | None = None
+    left: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """The run's budget."""
+        return int(self.entry["steps"])
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        rate = self.rate
+        return {
+            "state": self.state,
+            **{name: self.entry[name] for name in ("label", "cell", "seed")},
+            "folder": str(self.folder.path),
+            "step": self.step,
+            "steps": self.steps,
+            "heartbeat_age": _rounded(self.heartbeat),
+            "steps_per_second": _rounded(rate),
+            "images_per_second": _rounded(rate * self.entry["batch"]) if rate else None,
+            "seconds_left": _rounded(self.left),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Overview:
+    """An experiment: its runs, and the seconds until the last one ends (None: nothing tells)."""
+
+    experiment: str
+    runs: tuple[View, ...]
+    left: float | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs are in which state."""
+        return dict(Counter(run.state for run in self.runs))
+
+    @property
+    def ended(self) -> int:
+        """Runs with an outcome; a failed one has none."""
+        return sum(n for name, n in self.counts.items() if name in DONE)
+
+    @property
+    def over(self) -> bool:
+        """Whether no run is open: a failed one waits for the same command."""
+        return not any(run.state in OPEN for run in self.runs)
+
+    def sentence(self) -> str:
+        """Such as "11 of 30 runs, 1 diverged, 2 running"."""
+        order = ("at_chance", "diverged", "failed", "running", "interrupted", "new", "edited", "other schema")
+        parts = [f"{self.counts[name]} {name}" for name in order if name in self.counts]
+        return ", ".join([f"{self.ended} of {len(self.runs)} runs", *parts])
+
+
+def overview(outputs: Path, experiment: str, *, timed: bool = True) -> Overview:
+    """Look at every run of a plan; `timed` also estimates what is left, which reads all records under `outputs`."""
+    runs = [view(outputs, entry) for entry in read_plan(plan_file(outputs, experiment))]
+    going = any(run.state == "running" for run in runs)
+    if not (timed and going):
+        return Overview(experiment, tuple(runs), None)
+    runs = with_times(runs, recorded(outputs))
+    return Overview(experiment, tuple(runs), time_left(runs))
+
+
+def view(outputs: Path, entry: Mapping[str, Any]) -> View:
+    """One run as its folder has it now."""
+    folder = RunFolder(outputs / entry["folder"])
+    found, notes = state(folder), problems(folder, entry)
+    serious = [said for said in notes if said != TORN]
+    if serious and found != "other schema":
+        found = "other schema" if FOREIGN in serious[0] else "edited"
+    result, status = read_json(folder.result) or {}, read_json(folder.status) or {}
+    if found in ("ended", "failed"):
+        found = str(result.get("outcome")) if found == "ended" else found
+        speed, reason = _number(result.get("images_per_second")), result.get("reason")
+        rate = speed / entry["batch"] if speed else None
+        step = int(_number(result.get("step")) or 0)
+        return View(entry, folder, found, step, rate=rate, notes=(*notes, *([str(reason)] if reason else [])))
+    step = int(_number(status.get("step")) or 0) if found in ("running", "interrupted") else 0
+    if found != "running":
+        return View(entry, folder, found, step, notes=tuple(notes))
+    beat = _number(status.get("heartbeat"))
+    age = max(time.time() - beat, 0.0) if beat is not None else None
+    rate = _number(status.get("rate")) or None
+    return View(entry, folder, found, step, heartbeat=age, rate=rate, notes=tuple(notes))
+
+
+def with_times(runs: Sequence[View], speeds: Sequence[Speed]) -> list[View]:
+    """The same views with the seconds that each open run still needs, where its rate or a record tells."""
+    timed = []
+    for run in runs:
+        wanted = Wanted.of(run.entry) if run.state in OPEN else None
+        timed.append(replace(run, left=_left(run, estimate(wanted, speeds) if wanted else None)))
+    return timed
+
+
+def _left(run: View, found: Estimate | None) -> float | None:
+    if run.state == "running" and run.rate:
+        beside = found.seconds - found.stepping if found else 0.0  # to measure and to close, spread over the steps
+        share = 1 - min(run.step / max(run.steps, 1), 1.0)
+        return share * (run.steps / run.rate + beside)
+    return found.left(run.step, run.steps) if found and run.state in OPEN else None
+
+
+def time_left(runs: Sequence[View]) -> float | None:
+    """Seconds until all are done if as many go on running at a time as now; None where a run has no estimate."""
+    busy = [run.left for run in runs if run.state == "running"]
+    waiting = [run.left for run in runs if run.state in OPEN and run.state != "running"]
+    if not busy or None in busy or None in waiting:
+        return None
+    return makespan([s for s in waiting if s is not None], len(busy), [s for s in busy if s is not None])
+
+
+def _number(value: Any) -> float | None:
+    """A record may hold anything after an edit."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
