@@ -35,6 +35,12 @@ def test_the_notebook_says_all(place, capsys):
     assert "plain nets degrade" in text  # the prediction
     for said in ("reslab train experiment=toy", "torch 2.13.0", "0123456789ab", "AVX512", "0.25 points", "n = 3, 5, 8"):
         assert said in text
+    gaps = pl.read_csv(folder / "gaps.csv")
+    for row in gaps.iter_rows(named=True):  # the table of the notebook says what the CSV says
+        shown = f"{row['gap_points']:+.2f} | \\[{row['lower_points']:.2f}, {row['upper_points']:.2f}\\]"
+        assert (
+            f"| {row['shortcut']} | {row['depth']} | {row['against']} | {row['n']} | {shown} | {row['verdict']}" in text
+        )
     linked = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert "figures/depth.png" in linked
     for path in linked:

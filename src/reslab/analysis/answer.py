@@ -104,7 +104,7 @@ def curves(answered: Answer) -> pl.DataFrame:
 
     Columns: shortcut, depth, seed, step, error, lr; from metrics.jsonl, so of the runs that have begun, too.
     """
-    runs = answered.runs.filter("main")
+    runs = answered.runs.filter(pl.col("main") & ~pl.col("state").is_in(["edited", "other schema"]))
     ends = runs.group_by("shortcut").agg(low=pl.col("depth").min(), high=pl.col("depth").max())
     kept = runs.join(ends, on="shortcut").filter(
         (pl.col("depth") == pl.col("low")) | (pl.col("depth") == pl.col("high"))

@@ -13,6 +13,7 @@ from reslab.report.evidence import coverage, origins
 from reslab.report.markup import markdown
 from reslab.report.names import arm, order
 from reslab.report.panels import Panel
+from reslab.report.tables import differences
 
 SETTINGS = (
     "data",
@@ -75,6 +76,8 @@ def _result(drawn: Sequence[tuple[Panel, Drawing | None]]) -> str:
             continue
         if made.chart is not None:
             shown = f"![{panel.title}](figures/{panel.key}.png)"
+            if panel.key in ("gaps", "rescues"):
+                shown += f"\n\n{markdown(differences(made.data))}"
         else:
             table = made.data if made.shown is None else made.shown
             shown = markdown(table.drop(LOCAL, strict=False))

@@ -12,9 +12,7 @@ from reslab.report.names import order
 def cells(answered: Answer) -> Drawing | None:
     """One line per cell, with what it costs."""
     table = answered.cells
-    times = answered.runs.group_by("cell").agg(pl.col("seconds").mean(), pl.col("images_per_second").mean())
     rank = {name: place for place, name in enumerate(order(table["shortcut"]))}
-    table = table.join(times, on="cell", how="left", maintain_order="left")
     table = table.sort(
         ~pl.col("main"), "steps", "context", pl.col("shortcut").replace_strict(rank, return_dtype=pl.Int64), "depth"
     )
@@ -67,6 +65,20 @@ def contrasts(answered: Answer) -> Drawing | None:
         "a seed; seed correlation: of twins over seeds; gain of pairing: unpaired over paired width of the interval."
     )
     return Drawing(None, caption, table, shown.rename(names | {"pairing": "gain of pairing"}))
+
+
+def differences(table: pl.DataFrame) -> pl.DataFrame:
+    """Gaps or rescues as they are read: one line each, with interval and verdict."""
+    value = "gap_points" if "gap_points" in table.columns else "rescue_points"
+    against = "against" if "against" in table.columns else "reference"
+    several = table["context"].n_unique() > 1
+    return table.select(
+        *(["context"] if several else []),
+        *("shortcut", "depth", pl.col(against).alias("against"), "n"),
+        _signed(value).alias(f"{value.removesuffix('_points')}, points"),
+        _interval("lower_points", "upper_points").str.strip_chars().alias("95 % interval"),
+        *("verdict", "method"),
+    )
 
 
 def missing(answered: Answer) -> Drawing | None:

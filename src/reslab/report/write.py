@@ -11,6 +11,7 @@ from reslab.report.figures import write_figures
 from reslab.report.markup import latex, markdown
 from reslab.report.page import Drawn, page, replace
 from reslab.report.panels import PANELS, Panel
+from reslab.report.tables import differences
 
 TABLES = ("cells", "gaps", "onsets", "rescues", "contrasts", "rates", "published", "runs")
 
@@ -49,15 +50,17 @@ def write_tables(answered: Answer, drawn: Drawn, folder: Path) -> list[Path]:
         table.write_csv(paths[0])
         files.append(paths[0])
         if name != "runs":
-            shown = readable_table(table, readable.get(name))
+            shown = readable_table(name, table, readable.get(name))
             paths[1].write_text(markdown(shown))
             paths[2].write_text(latex(shown))
             files += paths[1:]
     return files
 
 
-def readable_table(table: pl.DataFrame, made: Drawing | None) -> pl.DataFrame:
+def readable_table(name: str, table: pl.DataFrame, made: Drawing | None) -> pl.DataFrame:
     """What a panel shows of a table; without one, the table itself, rounded."""
+    if name in ("gaps", "rescues"):
+        return differences(table)
     if made is not None and made.shown is not None:
         return made.shown
     return table.with_columns(selectors.float().round(3)).drop("sentence", strict=False)
