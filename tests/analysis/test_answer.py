@@ -1,6 +1,7 @@
 """From records to sentences: contexts, failures, budgets, rates, published values, what was declared."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,9 @@ def test_badges_say_number_interval_n_budget_and_runs(tmp_path):
     assert "+70.97 points [" in whether.sentence
     assert "n = 3" in whether.sentence
     assert "at 230 steps, lr 0.1" in whether.sentence
-    assert (when.word, why.word) == ("(8, 56]", "not measured")
+    assert (when.word, why.word) == ("plain: (8, 56]", "not measured")
+    assert "identity takes away 100 %" in whether.sentence
+    assert len(whether.lines) == 3
     assert len(whether.runs) == 12
     assert all("seed=" in run for run in whether.runs)
 
@@ -79,8 +82,34 @@ def test_budgets_are_contexts_of_their_own(tmp_path):
     assert found.gaps["context"].unique().sort().to_list() == ["230 steps, lr 0.1", "3,450 steps, lr 0.1"]
     assert set(found.gaps.filter("main")["steps"]) == {230}
     assert found.gaps.filter(steps=3450)["upper_points"].null_count() == 0  # a family of its own, not the declared one
+    assert sorted(found.budgets["steps"].unique()) == [230, 3450]
+    assert set(found.budgets["main"]) == {False}
     deep = found.gaps.filter(steps=3450, shortcut="none").row(0, named=True)
     assert deep["gap_points"] == pytest.approx(7.1 - 0.0333, abs=0.01)
+
+
+def test_budgets_are_compared_on_common_depths_only(tmp_path):
+    """Depth 8 has no long runs: at the short budget, too, 56 is then held against 20."""
+    write(tmp_path, GRID | {("none", 20): [0.02, 0.03, 0.02]}, study=ONE | {"depths": [8, 20, 56]})
+    write(tmp_path, {("none", 20): [0.0, 0.0, 0.0], ("none", 56): [0.5, 0.5, 0.5]}, steps=3450)
+    found = answer(tmp_path, "toy")
+    assert set(found.budgets.filter(shortcut="none")["against"]) == {20}
+    assert found.gaps.filter("main", shortcut="none", depth=56)["against"].item() == 8
+    assert answer(write(tmp_path / "one", GRID), "toy").budgets.is_empty()
+
+
+def test_when_links_the_runs_of_its_bounds(tmp_path):
+    cells = GRID | {("none", 20): [0.30, 0.31, 0.30], ("identity", 20): [0.0, 0.0, 0.0]}
+    found = answer(write(tmp_path, cells, study={"looks": [3]}), "toy")
+    assert found.badges[1].word == "plain: (8, 20]"
+    linked = {Path(run).parent.name for run in found.badges[1].runs}
+    assert {"none8", "none20"} <= linked
+    assert "none56" not in linked
+
+
+def test_a_late_declaration_is_told(tmp_path):
+    found = answer(write(tmp_path, GRID, study=ONE | {"ended": 12}), "toy")
+    assert "declared after 12 of its runs had ended" in found.notes[0]
 
 
 def test_cells_without_a_column_of_their_own_are_not_compared(tmp_path):

@@ -21,7 +21,7 @@ GRID = {
 def test_rescue_by_hand():
     """One number a seed: (60 - 1) - (1 - 0.5) and so on; a t interval with two degrees of freedom."""
     numbers = np.array([(60 - 1) - (1 - 0.5), (65 - 1.4) - (0.7 - 0.6), (61 - 1.1) - (1.3 - 0.9)])
-    (found,) = rescues(GRID, ONE)
+    (found,) = rescues(GRID, ONE, {56})
     assert found.rescue_points == pytest.approx(numbers.mean())
     assert (found.lower_points, found.upper_points) == pytest.approx(
         stats.ttest_1samp(numbers, 0).confidence_interval()
@@ -45,7 +45,7 @@ def test_contrast_by_hand():
 
 def test_fraction_is_not_defined_without_a_plain_gap():
     flat = GRID | {("none", 56): sample(1.0, 1.5, 1.0)}
-    (found,) = rescues(flat, ONE)
+    (found,) = rescues(flat, ONE, {56})
     assert found.fraction is None
     assert found.fraction_lower is None
 
@@ -82,4 +82,16 @@ def test_failures_flip_signs_and_three_seeds_can_say_nothing():
 
 def test_only_plain_or_only_residual_gives_nothing():
     assert contrasts({("identity", 20): sample(1.0, 1.0, 1.0)}, ONE) == []
-    assert rescues({key: value for key, value in GRID.items() if key[0] == "none"}, ONE) == []
+    assert rescues({key: value for key, value in GRID.items() if key[0] == "none"}, ONE, {56}) == []
+
+
+def test_nothing_is_rescued_where_no_gap_is_established():
+    (found,) = rescues(GRID, ONE, set())
+    assert found.lower_points > 0.25
+    assert found.verdict == "undecided"
+
+
+def test_no_share_of_a_gap_of_failed_runs():
+    """Both arms at chance: any share would be an artefact of counting them all alike."""
+    (found,) = rescues(GRID | {("none", 56): failures(3), ("identity", 56): failures(3)}, ONE, {56})
+    assert (found.fraction, found.fraction_lower, found.fraction_upper) == (None, None, None)

@@ -115,20 +115,35 @@ def test_the_word_changes_only_at_a_look():
     assert at[5].lower_points > at[3].lower_points
 
 
-def test_what_was_decided_at_a_look_stays_decided():
+def test_every_look_speaks_for_itself():
+    """At n = 3 it degrades, at n = 5 nobody knows: the interval is that of the last look and holds its estimate."""
     study = Study(looks=(3, 5))
-    deep = [30.0, 30.2, 30.1]
-    samples = {("none", 20): sample(*[1.0] * 5), ("none", 56): sample(*deep, 0.5, 70.0)}
-    assert only(samples, study).verdict == "degrades"
+    samples = {("none", 20): sample(*[1.0] * 5), ("none", 56): sample(30.0, 30.2, 30.1, 0.5, 70.0)}
+    assert only({key: value.first(4) for key, value in samples.items()}, study).verdict == "degrades"
+    gap = only(samples, study)
+    assert (gap.look, gap.verdict) == (5, "undecided")
+    assert gap.lower_points < gap.gap_points < gap.upper_points
 
 
-def test_looks_that_contradict_each_other_are_undecided():
+def test_no_interval_leaves_out_its_estimate():
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        draws = {("none", d): sample(*np.abs(rng.exponential(1, rng.integers(2, 9)))) for d in (8, 20, 56)}
+        for gap in judge(draws, Study()):
+            assert gap.lower_points is None or gap.lower_points <= gap.gap_points + 1e-9
+            assert gap.upper_points is None or gap.upper_points >= gap.gap_points - 1e-9
+
+
+def test_a_look_with_missing_cells_does_not_replace_a_complete_one():
     study = Study(looks=(3, 5))
-    samples = {("none", 20): sample(1.0, 1.0, 1.0, 90.0, 90.0), ("none", 56): sample(5.0, 5.0, 5.0, 5.0, 5.0)}
-    first = only({key: value.first(3) for key, value in samples.items()}, study)
-    assert first.verdict == "degrades"
-    samples["none", 20] = sample(1.0, 1.0, 1.0, 5.01, 5.02)
-    assert only(samples, study).verdict in ("degrades", "undecided")
+    samples = {
+        ("none", 8): sample(1.0, 1.1, 1.2),
+        ("none", 20): sample(1.0, 1.1, 1.2, 1.1, 1.1),
+        ("none", 56): sample(9.0, 9.1, 9.2, 9.1, 9.1),
+    }
+    gap = next(gap for gap in judge(samples, study) if gap.depth == 56)
+    assert (gap.look, gap.verdict) == (3, "degrades")
+    assert gap.upper_points is not None
 
 
 def test_failures_are_compared_by_permutation_and_n_is_told():
@@ -215,11 +230,11 @@ D, F, U = "degrades", "does not degrade", "undecided"
     ("verdicts", "after", "first", "said"),
     [
         ((F, F, D), 32, 44, "begins in (32, 44]"),
-        ((F, U, D), 20, 44, "begins in (20, 44]; undecided: 32"),
-        ((U, F, D), 8, 44, "begins in (8, 44]; undecided: 20"),
+        ((F, U, D), 20, 44, "begins in (20, 44] (32 undecided)"),
+        ((U, F, D), 8, 44, "begins in (8, 44] (20 undecided)"),
         ((D, F, D), 8, 20, "begins in (8, 20]"),
         ((F, F, F), 44, None, "no degradation up to depth 44"),
-        ((F, U, F), 20, None, "no depth is known to degrade; undecided: 32"),
+        ((F, U, F), 20, None, "no depth is known to degrade: fine up to 20 (32 undecided)"),
     ],
 )
 def test_onset(verdicts, after, first, said):

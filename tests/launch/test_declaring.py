@@ -26,6 +26,13 @@ def test_the_declaration_is_written_before_the_first_run_and_holds(train, capsys
     assert read_study(Path("outputs"), "adhoc") == Study(question="why?", delta=0.5, looks=(2, 4))
 
 
+def test_a_declaration_after_the_fact_says_so(train):
+    assert train(*SMALL) == 0
+    Path("outputs/experiments/adhoc/study.json").unlink()
+    assert train(*SMALL, "seed=0,1") == 0
+    assert read_study(Path("outputs"), "adhoc").ended == 1
+
+
 def test_declaring_names_no_cell():
     one, other = (resolve(*compose("train", words)) for words in ([], ["study.delta=3", "study.depths=[8,20]"]))
     for config in (one, other):

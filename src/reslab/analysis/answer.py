@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from reslab.analysis import secondary, table, wording
-from reslab.analysis.badges import Badge, badges, notes
-from reslab.analysis.contexts import Context, contexts
-from reslab.analysis.contrasts import Rescue, contrasts, rescues, twins
-from reslab.analysis.gaps import Gap
+from reslab.analysis.badges import Badge, Judged, badges, notes
+from reslab.analysis.contexts import Context, budgets, contexts
+from reslab.analysis.contrasts import PLAIN, Rescue, contrasts, rescues, twins
+from reslab.analysis.gaps import DEGRADES, Gap
 from reslab.analysis.intervals import interval_of_mean
 from reslab.analysis.onset import Onset, onset
 from reslab.analysis.published import beside
@@ -57,6 +57,9 @@ class Answer:
     """Plain less a shortcut at one depth, per seed: context, main, shortcut, depth, n, difference_points,
     lower_points, upper_points, method, correlation (of the twins over seeds), pairing (width of the unpaired interval
     over that of the paired one), sentence."""
+    budgets: pl.DataFrame
+    """As `gaps`, for contexts that differ from the main one in `steps` alone, on the depths that all of them have;
+    empty unless there are several."""
     rates: pl.DataFrame
     """Gap at each depth's best learning rate: shortcut, depth, against, lr, lr_against, n, gap_points, lower_points,
     upper_points, sentence; empty unless rates were swept and tuning seeds declared."""
@@ -74,28 +77,22 @@ def answer(outputs: Path, experiment: str) -> Answer:
     planned = table.runs(outputs, experiment)
     found = contexts(planned)
     planned = _with_context(planned, found)
-    judged = [(context, context.gaps(study)) for context in found]
-    begun = [(context, _onsets(context, gaps, study)) for context, gaps in judged]
+    judged = [_judge(context, study) for context in found]
+    steps = [_judge(context, study) for context in budgets(found)]
     return Answer(
         experiment=experiment,
         study=study,
         runs=planned,
         cells=_cells(planned),
-        gaps=frame(GAPS, [_gap_row(context, gap, study) for context, gaps in judged for gap in gaps]),
-        onsets=frame(ONSETS, [_said(c) | asdict(made) for c, onsets in begun for made in onsets]),
-        rescues=frame(RESCUES, [_rescue_row(c, r, study) for c in found for r in rescues(c.samples(study), study)]),
-        contrasts=frame(
-            CONTRASTS,
-            [
-                _said(c) | asdict(made) | {"sentence": wording.of_contrast(made, c.words)}
-                for c in found
-                for made in contrasts(c.samples(study), study)
-            ],
-        ),
+        gaps=frame(GAPS, [row for made in judged for row in _gap_rows(made, study)]),
+        onsets=frame(ONSETS, [_said(made.context) | asdict(onset) for made in judged for onset in made.onsets]),
+        rescues=frame(RESCUES, [_rescue_row(made.context, r, study) for made in judged for r in made.rescues]),
+        contrasts=frame(CONTRASTS, [row for context in found for row in _contrast_rows(context, study)]),
+        budgets=frame(GAPS, [row for made in steps for row in _gap_rows(made, study)]),
         rates=frame(RATES, best_rates(found, study)),
         published=beside(planned, study.published),
-        badges=badges(judged, begun),
-        notes=notes(planned, found, [gap for _, gaps in judged for gap in gaps]),
+        badges=badges(judged),
+        notes=notes(planned, judged, study),
     )
 
 
@@ -127,15 +124,35 @@ def _said(context: Context) -> dict[str, Any]:
     return {"context": context.words, "main": context.main}
 
 
-def _gap_row(context: Context, gap: Gap, study: Study) -> dict[str, Any]:
-    budget = {"steps": context.axes["steps"], "lr": context.axes["lr"], "interim": gap.look is None}
-    words = {"sentence": wording.of_gap(gap, context.words)}
-    return _said(context) | budget | asdict(gap) | secondary.beside(gap, context, study) | words
+def _judge(context: Context, study: Study) -> Judged:
+    gaps = context.gaps(study)
+    degraded = {gap.depth for gap in gaps if gap.shortcut == PLAIN and gap.verdict == DEGRADES}
+    rescued = rescues(context.samples(study), study, degraded)
+    return Judged(context, gaps, _onsets(context, gaps, study), rescued)
+
+
+def _gap_rows(judged: Judged, study: Study) -> list[dict[str, Any]]:
+    context = judged.context
+    fixed = _said(context) | {"steps": context.axes["steps"], "lr": context.axes["lr"]}
+    return [
+        fixed
+        | {"interim": gap.look is None, "sentence": wording.of_gap(gap, context.words)}
+        | asdict(gap)
+        | secondary.beside(gap, context, study)
+        for gap in judged.gaps
+    ]
+
+
+def _contrast_rows(context: Context, study: Study) -> list[dict[str, Any]]:
+    return [
+        _said(context) | asdict(made) | {"sentence": wording.of_contrast(made, context.words)}
+        for made in contrasts(context.samples(study), study)
+    ]
 
 
 def _rescue_row(context: Context, rescue: Rescue, study: Study) -> dict[str, Any]:
     samples = context.samples(study)
-    correlation, pairing = twins(samples["none", rescue.depth], samples[rescue.shortcut, rescue.depth])
+    correlation, pairing = twins(samples[PLAIN, rescue.depth], samples[rescue.shortcut, rescue.depth])
     words = {"correlation": correlation, "pairing": pairing, "sentence": wording.of_rescue(rescue, context.words)}
     return _said(context) | asdict(rescue) | words
 

@@ -1,6 +1,6 @@
 """The three badges and the notes: what a reader must see first, and what a reader must know."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,54 +8,75 @@ import polars as pl
 from reslab.analysis import table, wording
 from reslab.analysis.calibration import shortfalls
 from reslab.analysis.contexts import Context
+from reslab.analysis.contrasts import Rescue
 from reslab.analysis.gaps import Gap
 from reslab.analysis.onset import Onset
+from reslab.analysis.study import Study
 
 
 @dataclass(frozen=True)
 class Badge:
-    """One of WHETHER, WHEN, WHY: its word, its sentence, the run folders behind it."""
+    """One of WHETHER, WHEN, WHY: its word, for which setting, one line per shortcut, the run folders behind it."""
 
     name: str
     word: str
-    sentence: str
+    where: str
+    lines: tuple[str, ...]
     n: int | None
     runs: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        """All of it in one."""
+        said = "; ".join(self.lines)
+        return f"{self.where}: {said}" if self.where else said
 
-def badges(
-    judged: Sequence[tuple[Context, Sequence[Gap]]], begun: Sequence[tuple[Context, Sequence[Onset]]]
-) -> tuple[Badge, ...]:
+
+@dataclass(frozen=True)
+class Judged:
+    """A context with its verdicts."""
+
+    context: Context
+    gaps: Sequence[Gap]
+    onsets: Sequence[Onset]
+    rescues: Sequence[Rescue]
+
+
+def badges(judged: Sequence[Judged]) -> tuple[Badge, ...]:
     """Of the main context; `not measured` where there is nothing to say."""
-    made = []
-    context, gaps = next(((c, gaps) for c, gaps in judged if c.main), (None, ()))
-    if context is not None and gaps:
-        word, sentence = wording.whether(gaps, context.words)
-        n = min(gap.n for gap in gaps)
-        made.append(Badge("WHETHER", word, sentence, n, _folders(context, gaps)))
-        onsets = next(onsets for c, onsets in begun if c.main)
-        word, sentence = wording.when(onsets, context.words)
-        made.append(Badge("WHEN", word, sentence, n, _folders(context, gaps)))
-    else:
-        reason = "two depths of one shortcut with ended runs are needed to compare"
-        made += [Badge(name, "not measured", reason, None, ()) for name in ("WHETHER", "WHEN")]
-    why = "interventions tell why; this experiment has none"
-    return (*made, Badge("WHY", "not measured", why, None, ()))
+    why = Badge("WHY", "not measured", "", ("interventions tell why; this experiment has none",), None, ())
+    main = next((found for found in judged if found.context.main and found.gaps), None)
+    if main is None:
+        reason = ("two depths of one shortcut with ended runs are needed to compare",)
+        return (*(Badge(name, "not measured", "", reason, None, ()) for name in ("WHETHER", "WHEN")), why)
+    few, many = min(gap.n for gap in main.gaps), max(gap.n for gap in main.gaps)
+    n = f"n = {few}" if few == many else f"n = {few} to {many}"
+    where = f"at {main.context.words}, {n}"
+    told = [wording.telling([g for g in main.gaps if g.shortcut == s]) for s in {g.shortcut for g in main.gaps}]
+    compared = {(gap.shortcut, depth) for gap in told for depth in (gap.depth, gap.against)}
+    bounds = {(made.shortcut, depth) for made in main.onsets for depth in (made.after, made.onset, *made.undecided)}
+    word, lines = wording.whether(main.gaps, main.rescues)
+    since, onsets = wording.when(main.onsets)
+    return (
+        Badge("WHETHER", word, where, tuple(lines), few, _folders(main.context, compared)),
+        Badge("WHEN", since, where, tuple(onsets), few, _folders(main.context, bounds)),
+        why,
+    )
 
 
-def _folders(context: Context, gaps: Sequence[Gap]) -> tuple[str, ...]:
-    """Of the cells that the telling gap of each shortcut compares."""
-    found: list[str] = []
-    for shortcut in dict.fromkeys(gap.shortcut for gap in gaps):
-        gap = wording.telling([g for g in gaps if g.shortcut == shortcut])
-        own = context.runs.filter(pl.col("shortcut") == shortcut, pl.col("depth").is_in([gap.depth, gap.against]))
-        found += own.drop_nulls("counted_error").sort("depth", "seed")["folder"].to_list()
-    return tuple(found)
+def _folders(context: Context, cells: Collection[tuple[str, int | None]]) -> tuple[str, ...]:
+    runs = context.runs.drop_nulls("counted_error").sort("shortcut", "depth", "seed")
+    return tuple(row["folder"] for row in runs.iter_rows(named=True) if (row["shortcut"], row["depth"]) in cells)
 
 
-def notes(runs: pl.DataFrame, contexts: Sequence[Context], gaps: Sequence[Gap]) -> tuple[str, ...]:
+def notes(runs: pl.DataFrame, judged: Sequence[Judged], study: Study) -> tuple[str, ...]:
     """Sentences on what stands in the way of trusting the numbers."""
+    gaps = [gap for found in judged for gap in found.gaps]
     said = table.differences(runs)
+    if study.ended:
+        said.insert(
+            0, f"declared after {study.ended} of its runs had ended: question, margin and looks are no prediction"
+        )
     waiting = runs.filter(pl.col("counted_error").is_null())
     if len(waiting):
         said.append(f"{len(waiting)} of {len(runs)} planned runs have no result yet: {_counts(waiting, 'state')}")
@@ -70,7 +91,7 @@ def notes(runs: pl.DataFrame, contexts: Sequence[Context], gaps: Sequence[Gap]) 
     flagged = runs.filter(pl.col("outcome").is_in(["diverged", "at_chance"]))
     if len(flagged):
         said.append(f"{_counts(flagged, 'outcome')}: results, counted as chance error")
-    alike = runs.filter(~pl.col("cell").is_in([cell for c in contexts for cell in c.runs["cell"]]))
+    alike = runs.filter(~pl.col("cell").is_in([cell for found in judged for cell in found.context.runs["cell"]]))
     if len(alike):
         said.append("cells that differ in a setting without a column are not compared")
     fine = [gap for gap in gaps if gap.verdict == "does not degrade" and not gap.failures]
@@ -81,8 +102,8 @@ def notes(runs: pl.DataFrame, contexts: Sequence[Context], gaps: Sequence[Gap]) 
             f"'does not degrade' speaks of the mean of seeds like these: with {n} of {n} healthy, a share of failing "
             f"seeds up to {100 * rare:.0f} % cannot be excluded (Clopper-Pearson, one-sided 95 %)"
         )
-    looks = {gap.look for gap in gaps if gap.look}
-    return (*said, *(sentence for n in sorted(looks) for sentence in shortfalls(n)))
+    looks = [gap.look for found in judged if found.context.main for gap in found.gaps if gap.look]
+    return (*said, *(shortfalls(max(looks)) if looks else ()))
 
 
 def _counts(runs: pl.DataFrame, column: str) -> str:

@@ -9,18 +9,21 @@ COVERAGE, FALSE = 0.94, 0.05  # what the verdicts are held to
 
 
 def shortfalls(n: int) -> list[str]:
-    """Sentences on the simulated worlds of this n in which intervals or verdicts miss what they are held to."""
+    """What must be said of this n: in which simulated worlds intervals or verdicts miss what they are held to."""
     found = pl.read_csv(TABLE).filter(pl.col("n") == n)
     short = found.filter((pl.col("coverage") < COVERAGE) | (pl.col("false") > FALSE))
     if short.is_empty():
         return []
+    worst = short.sort(pl.max_horizontal(pl.col("false") - FALSE, COVERAGE - pl.col("coverage")), descending=True)
     worlds = "; ".join(
-        f"{_world(row)}: coverage {100 * row['coverage']:.1f} %, false verdicts {100 * row['false']:.1f} %"
-        for row in short.iter_rows(named=True)
+        f"{_world(row)}: {100 * row['coverage']:.1f} % covered, {100 * row['false']:.1f} % false"
+        for row in worst.iter_rows(named=True)
     )
     return [
-        f"in simulated experiments of n = {n} ({found['draws'][0]:,} each) intervals or verdicts fall short of "
-        f"{100 * COVERAGE:.0f} % and {100 * FALSE:.0f} % in {len(short)} of {len(found)} worlds: {worlds}"
+        f"how far to trust this: of {len(found)} kinds of experiment at n = {n} (simulated, {found['draws'][0]:,} each), "
+        f"in {len(found) - len(short)} at least {100 * COVERAGE:.0f} % of the intervals held the truth and at most "
+        f"{100 * FALSE:.0f} % of the experiments had a false verdict. Not where errors fall into two groups or runs "
+        f"fail now and then, which {n} seeds cannot show; worst first: {worlds}"
     ]
 
 

@@ -1,6 +1,7 @@
 """Runs sorted into contexts: all that an experiment varies beside shortcut and depth is held equal within one."""
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -32,6 +33,15 @@ class Context:
         planned = self.runs.filter(~pl.col("seed").is_in(study.tuning_seeds)).select("shortcut", "depth").unique()
         keys = [(str(shortcut), int(depth)) for shortcut, depth in planned.sort("shortcut", "depth").iter_rows()]
         return judge(self.samples(study), own, keys)
+
+    def narrowed(self, depths: Collection[int]) -> "Context":
+        """The same setting with these depths alone, as a family of its own."""
+        return Context(self.words, False, self.axes, self.runs.filter(pl.col("depth").is_in(list(depths))))
+
+    @property
+    def depths(self) -> set[int]:
+        """All planned ones."""
+        return set(self.runs["depth"])
 
     def samples(self, study: Study) -> dict[Key, Sample]:
         """Counted clean training errors by seed, tuning seeds left out; the table must hold one cell per key."""
@@ -73,6 +83,20 @@ def contexts(runs: pl.DataFrame) -> list[Context]:
         Context(_words(axes, varied), at == largest, axes, runs.filter(pl.col("cell").is_in(own)))
         for at, (axes, own) in enumerate(found)
     ]
+
+
+def budgets(found: Sequence[Context]) -> list[Context]:
+    """Contexts that differ from the main one in nothing but steps, on the depths that all of them have.
+
+    Empty unless there are several and at least two such depths: a gap at one budget is only held against a gap at
+    another where both are against the same shallower nets.
+    """
+    main = next((context for context in found if context.main), None)
+    if main is None:
+        return []
+    alike = [c for c in found if all(c.axes[name] == value for name, value in main.axes.items() if name != "steps")]
+    common = set.intersection(*(context.depths for context in alike))
+    return [context.narrowed(common) for context in alike] if len(alike) > 1 and len(common) > 1 else []
 
 
 def _words(axes: dict[str, object], varied: list[str]) -> str:

@@ -4,7 +4,7 @@ Cells share seeds by construction, so every seed gives one number; the numbers a
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from reslab.analysis.intervals import Comparison, fieller, paired, sign_flips, w
 from reslab.analysis.study import POINTS, Study
 from reslab.analysis.verdict import LEVEL, Key, Look, Sample, Settled, settle
 
-PLAIN = "none"
+PLAIN, RESCUES = "none", "rescues"
 Made = TypeVar("Made")
 
 
@@ -30,6 +30,8 @@ class Contrast:
     difference_points: float
     lower_points: float | None
     upper_points: float | None
+    lower_level: float | None
+    upper_level: float | None
     method: str
     verdict: str
     correlation: float | None
@@ -48,6 +50,8 @@ class Rescue:
     rescue_points: float
     lower_points: float | None
     upper_points: float | None
+    lower_level: float | None
+    upper_level: float | None
     method: str
     verdict: str
     fraction: float | None
@@ -86,6 +90,8 @@ def contrasts(samples: Mapping[Key, Sample], study: Study) -> list[Contrast]:
             difference_points=POINTS * float(np.mean(values.numbers)),
             lower_points=in_points(lower),
             upper_points=in_points(upper),
+            lower_level=settled.lower_level if settled else None,
+            upper_level=settled.upper_level if settled else None,
             method=_method(values),
             verdict=_word(settled, study, "better", "not better"),
             correlation=correlation,
@@ -95,8 +101,11 @@ def contrasts(samples: Mapping[Key, Sample], study: Study) -> list[Contrast]:
     return _decide(series, study, made)
 
 
-def rescues(samples: Mapping[Key, Sample], study: Study) -> list[Rescue]:
-    """Difference in differences against the shallowest common depth, for every shortcut and deeper depth."""
+def rescues(samples: Mapping[Key, Sample], study: Study, degraded: Collection[int]) -> list[Rescue]:
+    """Difference in differences against the shallowest common depth, for every shortcut and deeper depth.
+
+    `degraded`: depths at which plain nets are known to degrade; where they are not, there is nothing to rescue yet.
+    """
     series: dict[Key, _PerSeed] = {}
     plain_gaps: dict[Key, _PerSeed] = {}
     for shortcut in dict.fromkeys(s for s, _ in samples if s != PLAIN):
@@ -109,7 +118,8 @@ def rescues(samples: Mapping[Key, Sample], study: Study) -> list[Rescue]:
     def made(key: Key, values: _PerSeed, settled: Settled | None) -> Rescue:
         lower, upper = _bounds(values, settled)
         gap = plain_gaps[key].first(len(values.numbers)).numbers
-        low, high = fieller(values.numbers, gap) or (None, None)
+        low, high = (None, None) if values.failed else fieller(values.numbers, gap) or (None, None)
+        verdict = _word(settled, study, RESCUES, "does not rescue")
         return Rescue(
             shortcut=key[0],
             depth=key[1],
@@ -119,8 +129,10 @@ def rescues(samples: Mapping[Key, Sample], study: Study) -> list[Rescue]:
             rescue_points=POINTS * float(np.mean(values.numbers)),
             lower_points=in_points(lower),
             upper_points=in_points(upper),
+            lower_level=settled.lower_level if settled else None,
+            upper_level=settled.upper_level if settled else None,
             method=_method(values),
-            verdict=_word(settled, study, "rescues", "does not rescue"),
+            verdict="undecided" if verdict == RESCUES and key[1] not in degraded else verdict,
             fraction=None if low is None else float(np.mean(values.numbers) / np.mean(gap)),
             fraction_lower=low,
             fraction_upper=high,

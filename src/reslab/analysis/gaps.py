@@ -32,6 +32,8 @@ class Gap:
     gap_points: float
     lower_points: float | None
     upper_points: float | None
+    lower_level: float | None
+    upper_level: float | None
     now_points: float
     n_now: int
     method: str
@@ -102,6 +104,8 @@ def _gap(
         gap_points=POINTS * float(np.mean(deep.values) - np.mean(shallow.values)),
         lower_points=in_points(lower),
         upper_points=in_points(upper),
+        lower_level=settled.lower_level if settled else None,
+        upper_level=settled.upper_level if settled else None,
         now_points=POINTS * now,
         n_now=n_now,
         method=compare(deep, shallow).method if min(len(deep.values), len(shallow.values)) > 1 else "one seed",
@@ -129,7 +133,7 @@ def needed(deep: Sample, shallow: Sample, settled: Settled | None, study: Study)
     n = min(len(deep.values), len(shallow.values))
     ahead = [look for look in study.looks if look > n]
     following = f"next look at n = {ahead[0]}" if ahead else "no look is left: declare more"
-    level = settled.level if settled else LEVEL / len(study.looks)
+    level = settled.lower_level if settled else LEVEL / len(study.looks)
     if (deep.failures or shallow.failures) and n > 1:
         p = permutation(deep.values, shallow.values).above(study.delta / POINTS)
         return f"{_failed(deep, shallow)}; {_permutable(n, p, level, study.looks)}"
@@ -140,7 +144,9 @@ def needed(deep: Sample, shallow: Sample, settled: Settled | None, study: Study)
     few, many = (seeds_to_tell(distance, (ranges[0][i], ranges[1][i]), level=level) for i in (0, 1))
     least, most = max(few or 1000, n + 1), max(many or 1000, n + 1)
     said = f"about {least} seeds" if least == most else f"about {least} to {most} seeds"
-    return f"{following}; {said} would tell{'' if many else ' or more'}, if gap and spread stay as they are"
+    said += "" if many else " or more"
+    beyond = f" (beyond the last declared look, n = {max(study.looks)})" if least > max(study.looks) else ""
+    return f"{following}; {said}{beyond} would tell, if gap and spread stay as they are"
 
 
 def _failed(deep: Sample, shallow: Sample) -> str:

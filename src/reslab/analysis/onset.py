@@ -27,11 +27,18 @@ def onset(shortcut: str, shallowest: int, gaps: Sequence[Gap]) -> Onset:
             break
         after = gap.depth
     between = tuple(g.depth for g in ordered if g.verdict == UNDECIDED and (first is None or g.depth < first))
-    unsure = f"; undecided: {', '.join(map(str, between))}" if between else ""
+    unsure = f" ({_listed(between)} undecided)" if between else ""
+    fine = f"fine up to {after}" if after > shallowest else f"nothing is known beyond {shallowest}"
     if first is not None:
         sentence = f"degradation begins in ({after}, {first}]{unsure}"
     elif not between and ordered:
         sentence = f"no degradation up to depth {after}"
     else:
-        sentence = f"no depth is known to degrade{unsure}"
+        sentence = f"no depth is known to degrade: {fine}{unsure}"
     return Onset(shortcut, after, first, between, sentence)
+
+
+def _listed(depths: Sequence[int]) -> str:
+    """Names a few, counts many."""
+    few = len(depths) <= 4
+    return ", ".join(map(str, depths)) if few else f"{len(depths)} depths from {depths[0]} to {depths[-1]}"

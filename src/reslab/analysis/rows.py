@@ -9,7 +9,7 @@ S, I, F, B = pl.String, pl.Int64, pl.Float64, pl.Boolean  # noqa: E741
 Schema = dict[str, Any]
 
 _PLACE = {"context": S, "main": B, "shortcut": S, "depth": I}
-_BOUNDS = {"lower_points": F, "upper_points": F}
+_BOUNDS = {"lower_points": F, "upper_points": F, "lower_level": F, "upper_level": F}
 
 GAPS: Schema = {
     **{"context": S, "main": B, "steps": I, "lr": F, "shortcut": S, "depth": I, "against": I},

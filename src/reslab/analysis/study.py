@@ -27,6 +27,8 @@ class Study:
     """Seeds that choose the learning rate and are left out of every comparison."""
     published: str = ""
     """Set of published values that stands beside ours, a name of analysis.published."""
+    ended: int = 0
+    """Runs of the experiment that had ended when it was declared: 0 is a prediction."""
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> "Study":

@@ -28,7 +28,7 @@ def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
     if experiment is not None and experiment not in known:
         raise ValueError(
             f"no runs of experiment={experiment} in {outputs}; it has {', '.join(known) or 'none'}; "
-            f"to make them: reslab train experiment={experiment}"
+            f"where conf/experiment/{experiment}.yaml exists, they are made by: reslab train experiment={experiment}"
         )
     entries: dict[tuple[str, int], dict[str, Any]] = {}
     for name in known if experiment is None else [experiment]:
@@ -48,6 +48,7 @@ def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     chance = (entry["classes"] - 1) / entry["classes"]
     row: dict[str, Any] = {name: entry[name] for name in ("cell", "label", "seed", *AXES, *COUNTS)}
     row |= {"params": result.get("params", entry["params"]), "state": found, "outcome": outcome}
+    row["command"] = entry.get("command")
     row["problem"] = wrong[0] if wrong else None
     for part in ("train", "train_fresh_norm", "validation", "test"):
         score = result.get(part, {})

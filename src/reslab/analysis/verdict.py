@@ -50,27 +50,30 @@ class Look:
 
 @dataclass(frozen=True)
 class Settled:
-    """Where a hypothesis stands: bounds at the levels at which it is decided, and the look that decided."""
+    """Where a hypothesis stands at its last look: bounds, and the one-sided levels at which they were drawn."""
 
     lower: float
     upper: float
-    look: int | None
-    level: float
-    """One-sided level of the lower bound at the last look, shared out over family and comparisons."""
+    look: int
+    lower_level: float
+    """Shared out over looks, family and comparisons."""
+    upper_level: float
+    """Shared out over looks and family."""
+    complete: bool
+    """Whether every comparison of the family could be made."""
 
     def word(self, margin: float, yes: str, no: str) -> str:
         """`yes` iff the lower bound is above the margin, `no` iff the upper one is below, else undecided."""
-        if self.lower > self.upper:  # two looks contradict each other: noise beyond what the level allows
-            return "undecided"
         return yes if self.lower > margin else no if self.upper < margin else "undecided"
 
 
 def settle(looks: Sequence[Look], *, planned: int, margin: float, level: float = LEVEL) -> dict[Key, Settled]:
-    """Decide a family of hypotheses at every look that has been reached, in order.
+    """Decide a family of hypotheses; each stands as its last look left it.
 
-    `planned` is the number of looks that the level is split over. At each look Holm's step-down runs in each
-    direction; the bounds are those of the step at which it stopped, so a hypothesis is rejected exactly where its
-    bound passes the margin. Over looks the bounds are intersected: what was decided stays decided.
+    `planned` is the number of looks that the level is split over, so that stopping at any of them is covered. At each
+    look Holm's step-down runs in each direction; the bounds are those of the step at which it stopped, so a
+    hypothesis is rejected exactly where its bound passes the margin. A look at which comparisons are missing does
+    not replace one at which all could be made.
     """
     standing: dict[Key, Settled] = {}
     for look in looks:
@@ -78,14 +81,13 @@ def settle(looks: Sequence[Look], *, planned: int, margin: float, level: float =
         below = {key: _intersection(look, key, margin) for key in look.declared}
         step_up, step_down = (holm(list(p.values()), level / planned) for p in (above, below))
         for key, comparisons in look.found.items():
-            if not comparisons:
+            complete = len(comparisons) == look.declared[key]
+            if not comparisons or (key in standing and standing[key].complete and not complete):
                 continue
             share = step_up / look.declared[key]
             lower = max(c.lower(share) for c in comparisons)
-            complete = len(comparisons) == look.declared[key]
             upper = max(c.upper(step_down) for c in comparisons) if complete else math.inf
-            before = standing.get(key, Settled(-math.inf, math.inf, None, share))
-            standing[key] = Settled(max(before.lower, lower), min(before.upper, upper), look.n, share)
+            standing[key] = Settled(lower, upper, look.n, share, step_down, complete)
     return standing
 
 

@@ -1,9 +1,9 @@
 """Verdicts in sentences: number, interval, n, budget and rate are always said."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from reslab.analysis.contrasts import Contrast, Rescue
-from reslab.analysis.gaps import Gap
+from reslab.analysis.contrasts import RESCUES, Contrast, Rescue
+from reslab.analysis.gaps import DEGRADES, FINE, UNDECIDED, Gap
 from reslab.analysis.onset import Onset
 
 
@@ -34,70 +34,79 @@ def seeds(n: int, look: int | None, now: int | None = None) -> str:
 def of_gap(gap: Gap, context: str) -> str:
     """One depth's verdict at its budget."""
     said = number(gap.gap_points, gap.lower_points, gap.upper_points)
-    failures = f"; {gap.failures} failed run{'s' * (gap.failures != 1)} counted as chance" if gap.failures else ""
-    needed = f"; {gap.needed}" if gap.needed else ""
+    failures = f"; {gap.failures} run{'s' * (gap.failures != 1)} counted as chance" if gap.failures else ""
+    after = f"; {gap.needed}" if gap.needed else failures
     return (
         f"{net(gap.shortcut)} depth {gap.depth} at {context}: {gap.verdict}, {said} of clean training error against "
-        f"depth {gap.against} ({seeds(gap.n, gap.look, gap.n_now)}, {gap.method}){failures}{needed}"
+        f"depth {gap.against} ({seeds(gap.n, gap.look, gap.n_now)}, {gap.method}){after}"
     )
+
+
+def share(rescue: Rescue) -> str:
+    """Part of the plain gap that a shortcut takes away."""
+    if rescue.fraction is None or rescue.fraction_lower is None or rescue.fraction_upper is None:
+        return "share of the plain gap not defined"
+    part, low, high = (round(100 * value) for value in (rescue.fraction, rescue.fraction_lower, rescue.fraction_upper))
+    return f"{part} % [{low}, {high}] of the plain gap (Fieller, 95 %)"
 
 
 def of_rescue(rescue: Rescue, context: str) -> str:
     """What a shortcut takes away from the plain net's gap."""
     said = number(rescue.rescue_points, rescue.lower_points, rescue.upper_points)
-    if rescue.fraction is None:
-        share = "share of the plain gap not defined"
-    else:
-        share = (
-            f"{100 * rescue.fraction:.0f} % [{100 * (rescue.fraction_lower or 0):.0f}, "
-            f"{100 * (rescue.fraction_upper or 0):.0f}] of the plain gap (Fieller)"
-        )
     return (
         f"{rescue.shortcut} depth {rescue.depth} against {rescue.reference} at {context}: {rescue.verdict}, {said}, "
-        f"{share} ({seeds(rescue.n, rescue.look)}, {rescue.method})"
+        f"{share(rescue)} ({seeds(rescue.n, rescue.look)}, {rescue.method})"
     )
 
 
 def of_contrast(contrast: Contrast, context: str) -> str:
     """Plain against a shortcut at one depth, with what pairing by seed gained."""
     said = number(contrast.difference_points, contrast.lower_points, contrast.upper_points)
-    if contrast.correlation is None:
+    if contrast.correlation is None or contrast.pairing is None:
         pairs = "seed correlation not defined"
     else:
-        narrower = f"pairing makes the interval {contrast.pairing:.2f} x narrower"
-        pairs = f"seed correlation {contrast.correlation:+.2f}, {narrower}"
+        width = f"the paired interval is {1 / contrast.pairing:.2f} x as wide as the unpaired one"
+        pairs = f"seed correlation {contrast.correlation:+.2f}, {width}"
     return (
         f"plain less {contrast.shortcut} at depth {contrast.depth}, {context}: {said} "
         f"({seeds(contrast.n, contrast.look)}, {contrast.method}; {pairs})"
     )
 
 
-def whether(gaps: Sequence[Gap], context: str) -> tuple[str, str]:
-    """Word and sentence of the badge: the deepest decided depth of each shortcut, the plain net first."""
-    said, word = [], "undecided"
-    for shortcut in sorted({gap.shortcut for gap in gaps}, key=lambda name: (name != "none", name)):
+def whether(gaps: Sequence[Gap], rescues: Sequence[Rescue]) -> tuple[str, list[str]]:
+    """Word and lines of the badge: the telling depth of each shortcut, the plain net first; then what is rescued."""
+    lines = []
+    for shortcut in ordered(gap.shortcut for gap in gaps):
         own = telling([gap for gap in gaps if gap.shortcut == shortcut])
-        number_ = number(own.gap_points, own.lower_points, own.upper_points)
-        said.append(
-            f"{net(shortcut)} {own.verdict}: {number_}, depth {own.depth} against {own.against}, "
-            f"{seeds(own.n, own.look)}"
-        )
-        word = f"{net(shortcut)} {own.verdict}" if len(said) == 1 else word
-    return word, f"at {context}: {'; '.join(said)}"
+        said = number(own.gap_points, own.lower_points, own.upper_points)
+        kind = " (optimisation: training error itself rises)" if own.verdict == DEGRADES else ""
+        lines.append(f"{net(shortcut)} {own.verdict}: {said}, depth {own.depth} against {own.against}{kind}")
+    for shortcut in ordered(rescue.shortcut for rescue in rescues):
+        sure = [rescue for rescue in rescues if rescue.shortcut == shortcut and rescue.verdict == RESCUES]
+        if sure:
+            deepest = max(sure, key=lambda rescue: rescue.depth)
+            lines.append(f"{shortcut} takes away {share(deepest)} at depth {deepest.depth}")
+    return lines[0].partition(":")[0], lines
 
 
 def telling(gaps: Sequence[Gap]) -> Gap:
     """The row that speaks for a shortcut: the deepest that degrades, else the deepest undecided, else the deepest."""
-    for wanted in ("degrades", "undecided", "does not degrade"):
+    for wanted in (DEGRADES, UNDECIDED, FINE):
         found = [gap for gap in gaps if gap.verdict == wanted]
         if found:
             return max(found, key=lambda gap: gap.depth)
     raise AssertionError("no gap to tell of")
 
 
-def when(onsets: Sequence[Onset], context: str) -> tuple[str, str]:
-    """Word and sentence of the badge."""
-    ordered = sorted(onsets, key=lambda found: (found.shortcut != "none", found.shortcut))
-    first = ordered[0]
-    word = f"({first.after}, {first.onset}]" if first.onset else "no onset found"
-    return word, f"at {context}: " + "; ".join(f"{net(found.shortcut)}: {found.sentence}" for found in ordered)
+def when(onsets: Sequence[Onset]) -> tuple[str, list[str]]:
+    """Word and lines of the badge: the word is the plain net's, or that of the only shortcuts there are."""
+    found = {made.shortcut: made for made in onsets}
+    lines = [f"{net(shortcut)}: {found[shortcut].sentence}" for shortcut in ordered(found)]
+    first = found[ordered(found)[0]]
+    name = net(first.shortcut)
+    return f"{name}: ({first.after}, {first.onset}]" if first.onset else f"{name}: no onset found", lines
+
+
+def ordered(shortcuts: Iterable[str]) -> list[str]:
+    """Each once, plain first."""
+    return sorted(set(shortcuts), key=lambda name: (name != "none", name))

@@ -37,6 +37,9 @@ def main() -> None:
         code = import_module(f"reslab.commands.{verb}").main(arguments)
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except Exception as error:
         from reslab.launch.errors import explain  # Hydra is not loaded for `completion`, which answers at every Tab
 

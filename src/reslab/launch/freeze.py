@@ -58,6 +58,7 @@ class Job:
             "label": self.label,
             "folder": str(self.folder.path.relative_to(config["outputs"])),  # an outputs folder can be moved
             "overrides": list(self.overrides),
+            "command": config["run"]["command"],
             **flat(config),
             **(_counts(self.cost)),
         }

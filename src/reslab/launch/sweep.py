@@ -1,7 +1,7 @@
 """A sweep on this machine: what was asked for, what of it is left to do, what became of it."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reslab.analysis.study import Study, declare, study_file
@@ -11,7 +11,7 @@ from reslab.launch.freeze import Job
 from reslab.launch.pool import Pool
 from reslab.launch.prepare import prepare_data
 from reslab.runs.folder import read_json
-from reslab.runs.plan import add_to_plan, plan_file
+from reslab.runs.plan import add_to_plan, plan_file, read_plan
 from reslab.runs.status import state
 
 
@@ -58,7 +58,9 @@ def write_plan(jobs: list[Job]) -> list[str]:
     ValueError where outputs cannot be written.
     """
     outputs, experiment = Path(jobs[0].config["outputs"]), jobs[0].config["run"]["experiment"]
-    asked = Study.of(jobs[0].config["study"])
+    known = {(entry["cell"], entry["seed"]) for entry in read_plan(plan_file(outputs, experiment))}
+    ended = sum(state(job.folder) == "ended" for job in jobs if (job.cell, job.seed) in known)
+    asked = replace(Study.of(jobs[0].config["study"]), ended=ended)
     try:
         standing = declare(outputs, experiment, asked)
         add_to_plan(plan_file(outputs, experiment), [job.entry() for job in jobs])
@@ -66,7 +68,7 @@ def write_plan(jobs: list[Job]) -> list[str]:
         raise ValueError(
             f"outputs={outputs} cannot be written ({error.strerror}); use outputs=FOLDER with another folder"
         ) from error
-    differing = [name for name in asked.__dataclass_fields__ if getattr(asked, name) != getattr(standing, name)]
+    differing = [name for name in jobs[0].config["study"] if getattr(asked, name) != getattr(standing, name)]
     if not differing:
         return []
     return [
