@@ -162,6 +162,7 @@ def test_best_rate_is_chosen_on_seeds_that_the_gap_never_sees(tmp_path):
 
 def test_published_values_find_their_nets(tmp_path):
     cifar = {"data": "cifar10", "recipe": "he2015", "block": "basic", "order": "post", "norm": "batch"}
+    cifar |= {"steps": 64_000, "batch": 128, "width": 16, "net": "cifar"}
     write(tmp_path, {("none", 20): [0.0135, 0.014, 0.0145], ("identity", 20): [0.2, 0.2, 0.2]}, **cifar)
     runs = answer(tmp_path, "toy").runs
     table = {(row["net"], row["quantity"]): row for row in beside(runs, "he2015").iter_rows(named=True)}
@@ -173,6 +174,55 @@ def test_published_values_find_their_nets(tmp_path):
     assert table["plain-56", "train error %"]["verdict"] == "no run of ours"
     with pytest.raises(ValueError, match=r"study\.published=he is unknown; it is he2015 or he2016"):
         beside(runs, "he")
+
+
+def test_another_budget_is_never_held_against_the_paper(tmp_path):
+    cifar = {"data": "cifar10", "recipe": "he2015", "block": "basic", "order": "post", "norm": "batch"}
+    write(tmp_path, {("none", 20): [0.3, 0.3]}, **cifar, steps=1000, batch=128, width=16, net="cifar")
+    assert set(beside(answer(tmp_path, "toy").runs, "he2015")["verdict"]) == {"no run of ours"}
+
+
+def test_main_is_the_context_of_the_declared_family(tmp_path):
+    """More cells of other depths at another budget do not take its place."""
+    write(tmp_path, GRID, study=ONE, steps=920)
+    write(tmp_path, GRID | {("none", depth): [0.5] * 3 for depth in (20, 32)}, steps=230)
+    found = answer(tmp_path, "toy")
+    assert found.badges[0].where.startswith("at 920 steps")
+    assert set(found.gaps.filter(steps=230)["main"]) == {False}
+
+
+def test_cells_outside_the_declared_family_are_named(tmp_path):
+    found = answer(write(tmp_path, GRID | {("none", 20): [0.5] * 3}, study=ONE), "toy")
+    assert any("outside the declared family, and in no verdict: none 20" in note for note in found.notes)
+    assert 20 not in set(found.gaps["depth"])
+
+
+DAMAGED = {
+    "torn": '{"schema": 1, "delta": 90.0, "lo',
+    "schema": '{"schema": 2, "delta": 5.0}',
+    "delta": '{"schema": 1, "delta": -1}',
+    "text": '{"schema": 1, "delta": "0.25"}',
+    "looks": '{"schema": 1, "looks": []}',
+    "no list": '{"schema": 1, "looks": 3}',
+    "floats": '{"schema": 1, "looks": [3.0]}',
+    "letters": '{"schema": 1, "shortcuts": "none"}',
+    "twice": '{"schema": 1, "depths": [8, 8, 56]}',
+    "seeds": '{"schema": 1, "tuning_seeds": [-1]}',
+    "question": '{"schema": 1, "question": 5}',
+    "not a number": '{"schema": 1, "delta": NaN}',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_declaration_is_a_sentence_and_never_replaced(tmp_path, damage):
+    write(tmp_path, GRID, study=ONE)
+    path = tmp_path / "experiments/toy/study.json"
+    path.write_text(DAMAGED[damage])
+    with pytest.raises(ValueError, match=r"the declaration .*study\.json cannot be used"):
+        answer(tmp_path, "toy")
+    with pytest.raises(ValueError, match="cannot be used"):
+        declare(tmp_path, "toy", Study())
+    assert path.read_text() == DAMAGED[damage]
 
 
 def test_digits_are_never_held_against_cifar_numbers(tmp_path):

@@ -1,22 +1,23 @@
 """Verdicts: limits, orders that must hold, cases worked by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.samples import failures, sample
+from analysis.samples import IMAGES, failures, sample
 from reslab.analysis import gaps
 from reslab.analysis.onset import onset
 from reslab.analysis.study import Study
-from reslab.analysis.verdict import Look, holm, settle
+from reslab.analysis.verdict import Look, Sample, holm, settle
 
 ONE_LOOK = Study(looks=(3,))
 
 
 def judge(samples, study):
-    return gaps.judge(samples, study, samples)
+    return gaps.judge(samples, study, gaps.family(samples, study))
 
 
 def only(samples, study=ONE_LOOK):
@@ -216,14 +217,12 @@ def test_settle_without_anything_found():
     assert settle([Look(3, {("none", 56): []}, {("none", 56): 1})], planned=1, margin=0.1) == {}
 
 
-def words(*verdicts):
-    from dataclasses import replace
-
-    base = only({("none", 20): sample(1.0, 1.0, 1.0), ("none", 56): sample(1.0, 1.0, 1.0)})
-    return [replace(base, depth=20 + 12 * at, verdict=verdict) for at, verdict in enumerate(verdicts)]
-
-
 D, F, U = "degrades", "does not degrade", "undecided"
+
+
+def words(*verdicts):
+    base = only({("none", 20): sample(1.0, 1.0, 1.0), ("none", 56): sample(1.0, 1.0, 1.0)})
+    return [replace(base, depth=20 + 12 * at, verdict=word) for at, word in enumerate(verdicts) if word is not None]
 
 
 @pytest.mark.parametrize(
@@ -235,12 +234,54 @@ D, F, U = "degrades", "does not degrade", "undecided"
         ((D, F, D), 8, 20, "begins in (8, 20]"),
         ((F, F, F), 44, None, "no degradation up to depth 44"),
         ((F, U, F), 20, None, "no depth is known to degrade: fine up to 20 (32 undecided)"),
+        ((F, None, D), 20, 44, "begins in (20, 44] (32 undecided)"),
     ],
 )
 def test_onset(verdicts, after, first, said):
-    found = onset("none", 8, words(*verdicts))
+    found = onset("none", (8, 20, 32, 44), words(*verdicts), begun=True)
     assert (found.after, found.onset) == (after, first)
     assert said in found.sentence
+
+
+def test_onset_without_the_shallowest_depth_has_no_lower_end():
+    """Depth 8 was declared and has no result: that 20 does not degrade was never looked at."""
+    found = onset("none", (8, 20, 32, 44), words(F, F, D), begun=False)
+    assert (found.after, found.onset) == (None, 44)
+    assert "(?, 44]" in found.sentence
+
+
+def test_a_row_belongs_to_one_set_of_cells_and_seeds():
+    """Depth 8 has one seed, so the look at 3 is 56 against 20: gap, n, method and interval all say so."""
+    samples = {
+        ("none", 8): sample(0.0),
+        ("none", 20): sample(1.0, 1.1, 1.2),
+        ("none", 56): sample(50.0, 51.0, 52.0),
+    }
+    gap = next(gap for gap in judge(samples, ONE_LOOK) if gap.depth == 56)
+    assert (gap.look, gap.against, gap.n, gap.method) == (3, 20, 3, "Welch t")
+    assert gap.lower_points < gap.gap_points == pytest.approx(49.9)
+    assert gap.upper_points is None  # depth 8 may yet be better
+
+
+def test_seeds_of_a_look_are_the_first_planned_ones():
+    """Seed 1 has not ended: three others have, but the look at 3 waits for it; late low seeds change nothing."""
+    late = Sample((0, 1, 2, 3), (0, 2, 3), (0.5, 0.5, 0.5), (False,) * 3, 1 / IMAGES)
+    assert late.ready == 1
+    assert only({("none", 20): sample(1.0, 1.0, 1.0), ("none", 56): late}).look is None
+    added = Sample((5, 6, 7, 0), (5, 6, 7, 0), (0.5, 0.51, 0.5, 0.0), (False,) * 4, 1 / IMAGES)
+    assert added.first(3).seeds == (5, 6, 7)
+
+
+def test_interim_bounds_are_over_all_shallower_depths():
+    samples = {
+        ("none", 8): sample(1.0, 3.0),
+        ("none", 20): sample(1.9, 2.0),
+        ("none", 56): sample(2.0, 2.1),
+    }
+    gap = next(gap for gap in judge(samples, ONE_LOOK) if gap.depth == 56)
+    alone = only({key: value for key, value in samples.items() if key[1] != 8})
+    assert gap.look is None
+    assert gap.upper_points > alone.upper_points
 
 
 def test_needed_seeds_are_a_range():

@@ -148,6 +148,23 @@ def test_fieller_solves_its_equation():
         assert stats.ttest_1samp(top - ratio * bottom, 0).pvalue == pytest.approx(0.05)
 
 
+def test_fieller_keeps_the_width_of_rounding():
+    """Equal numbers do not make a share exact: 1 of 1 with a floor has a width, without one it has none."""
+    equal = [0.5, 0.5, 0.5]
+    assert fieller(equal, equal) == pytest.approx((1.0, 1.0))
+    low, high = fieller(equal, equal, floors=(0.01, 0.01))
+    assert low < 1.0 < high
+
+
+def test_sign_flips_beyond_enumeration_are_close_to_the_exact_ones(monkeypatch):
+    values = rng.normal(0.3, 1, 12).tolist()
+    exact = sign_flips(values)
+    monkeypatch.setattr(intervals, "MOST_ARRANGEMENTS", 3000)
+    drawn = sign_flips(values)
+    assert "drawn" in drawn.method
+    assert drawn.above(0.1) == pytest.approx(exact.above(0.1), abs=4 * math.sqrt(0.25 / 3000))
+
+
 def test_fieller_is_not_defined_over_nothing():
     assert fieller([1.0, 2.0, 3.0], [-1.0, 0.1, 1.2]) is None
     assert fieller([1.0], [1.0]) is None

@@ -47,6 +47,9 @@ def test_declaring_names_no_cell():
         ("study.looks=[5,3]", r"study\.looks=\[5, 3\] are not rising"),
         ("study.looks=[1,3]", "from 2 on"),
         ("study.looks=[]", "not rising"),
+        ("study.depths=[8,8,56]", r"study\.depths=\[8, 8, 56\] are not rising"),
+        ("study.tuning_seeds=[-1]", "are not seeds"),
+        ("study.shortcuts=[none,none]", "not different names"),
         ("study.published=he2017", r"study\.published=he2017 is unknown; it is he2015"),
     ],
 )

@@ -12,9 +12,9 @@ from reslab.analysis import secondary, table, wording
 from reslab.analysis.badges import Badge, Judged, badges, notes
 from reslab.analysis.contexts import Context, budgets, contexts
 from reslab.analysis.contrasts import PLAIN, Rescue, contrasts, rescues, twins
-from reslab.analysis.gaps import DEGRADES, Gap
+from reslab.analysis.gaps import DEGRADES, judge
 from reslab.analysis.intervals import interval_of_mean
-from reslab.analysis.onset import Onset, onset
+from reslab.analysis.onset import onset
 from reslab.analysis.published import beside
 from reslab.analysis.rates import best_rates
 from reslab.analysis.rows import CONTRASTS, CURVES, GAPS, ONSETS, RATES, RESCUES, frame
@@ -75,7 +75,7 @@ def answer(outputs: Path, experiment: str) -> Answer:
     """Read the records of an experiment and decide. ValueError for an experiment without a plan."""
     study = read_study(outputs, experiment)
     planned = table.runs(outputs, experiment)
-    found = contexts(planned)
+    found = contexts(planned, study)
     planned = _with_context(planned, found)
     judged = [_judge(context, study) for context in found]
     steps = [_judge(context, study) for context in budgets(found)]
@@ -87,10 +87,10 @@ def answer(outputs: Path, experiment: str) -> Answer:
         gaps=frame(GAPS, [row for made in judged for row in _gap_rows(made, study)]),
         onsets=frame(ONSETS, [_said(made.context) | asdict(onset) for made in judged for onset in made.onsets]),
         rescues=frame(RESCUES, [_rescue_row(made.context, r, study) for made in judged for r in made.rescues]),
-        contrasts=frame(CONTRASTS, [row for context in found for row in _contrast_rows(context, study)]),
+        contrasts=frame(CONTRASTS, [row for made in judged for row in _contrast_rows(made)]),
         budgets=frame(GAPS, [row for made in steps for row in _gap_rows(made, study)]),
         rates=frame(RATES, best_rates(found, study)),
-        published=beside(planned, study.published),
+        published=beside(planned.filter("main", ~pl.col("seed").is_in(study.tuning_seeds)), study.published),
         badges=badges(judged),
         notes=notes(planned, judged, study),
     )
@@ -110,12 +110,12 @@ def curves(answered: Answer) -> pl.DataFrame:
         {
             **{name: run[name] for name in ("shortcut", "depth", "seed")},
             "step": row["step"],
-            "error": row["train/error"],
+            "error": float(row["train/error"]),
             "lr": row.get("lr"),
         }
         for run in kept.iter_rows(named=True)
         for row in read_rows(RunFolder(Path(run["folder"])).metrics)
-        if row.get("train/error") is not None
+        if isinstance(error := row.get("train/error"), int | float) and 0 <= error <= 1
     ]
     return frame(CURVES, rows)
 
@@ -125,10 +125,14 @@ def _said(context: Context) -> dict[str, Any]:
 
 
 def _judge(context: Context, study: Study) -> Judged:
-    gaps = context.gaps(study)
+    samples, cells = context.samples(study), context.family(study)
+    gaps = judge(samples, study, cells)
     degraded = {gap.depth for gap in gaps if gap.shortcut == PLAIN and gap.verdict == DEGRADES}
-    rescued = rescues(context.samples(study), study, degraded)
-    return Judged(context, gaps, _onsets(context, gaps, study), rescued)
+    onsets = [
+        onset(shortcut, cells[shortcut], gaps, begun=(shortcut, cells[shortcut][0]) in samples)
+        for shortcut in dict.fromkeys(gap.shortcut for gap in gaps)
+    ]
+    return Judged(context, gaps, onsets, rescues(samples, study, cells, degraded), contrasts(samples, study, cells))
 
 
 def _gap_rows(judged: Judged, study: Study) -> list[dict[str, Any]]:
@@ -143,10 +147,11 @@ def _gap_rows(judged: Judged, study: Study) -> list[dict[str, Any]]:
     ]
 
 
-def _contrast_rows(context: Context, study: Study) -> list[dict[str, Any]]:
+def _contrast_rows(judged: Judged) -> list[dict[str, Any]]:
+    words = judged.context.words
     return [
-        _said(context) | asdict(made) | {"sentence": wording.of_contrast(made, context.words)}
-        for made in contrasts(context.samples(study), study)
+        _said(judged.context) | asdict(made) | {"sentence": wording.of_contrast(made, words)}
+        for made in judged.contrasts
     ]
 
 
@@ -155,13 +160,6 @@ def _rescue_row(context: Context, rescue: Rescue, study: Study) -> dict[str, Any
     correlation, pairing = twins(samples[PLAIN, rescue.depth], samples[rescue.shortcut, rescue.depth])
     words = {"correlation": correlation, "pairing": pairing, "sentence": wording.of_rescue(rescue, context.words)}
     return _said(context) | asdict(rescue) | words
-
-
-def _onsets(context: Context, gaps: Sequence[Gap], study: Study) -> list[Onset]:
-    depths: dict[str, int] = {}
-    for shortcut, depth in context.samples(study):
-        depths[shortcut] = min(depth, depths.get(shortcut, depth))
-    return [onset(shortcut, depths[shortcut], gaps) for shortcut in dict.fromkeys(gap.shortcut for gap in gaps)]
 
 
 def _with_context(runs: pl.DataFrame, found: Sequence[Context]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 from reslab.analysis import table, wording
 from reslab.analysis.calibration import shortfalls
 from reslab.analysis.contexts import Context
-from reslab.analysis.contrasts import Rescue
+from reslab.analysis.contrasts import Contrast, Rescue
 from reslab.analysis.gaps import Gap
 from reslab.analysis.onset import Onset
 from reslab.analysis.study import Study
@@ -40,6 +40,7 @@ class Judged:
     gaps: Sequence[Gap]
     onsets: Sequence[Onset]
     rescues: Sequence[Rescue]
+    contrasts: Sequence[Contrast]
 
 
 def badges(judged: Sequence[Judged]) -> tuple[Badge, ...]:
@@ -94,6 +95,7 @@ def notes(runs: pl.DataFrame, judged: Sequence[Judged], study: Study) -> tuple[s
     alike = runs.filter(~pl.col("cell").is_in([cell for found in judged for cell in found.context.runs["cell"]]))
     if len(alike):
         said.append("cells that differ in a setting without a column are not compared")
+    said += _outside(judged, study)
     fine = [gap for gap in gaps if gap.verdict == "does not degrade" and not gap.failures]
     if fine:
         n = min(gap.n for gap in fine)
@@ -104,6 +106,16 @@ def notes(runs: pl.DataFrame, judged: Sequence[Judged], study: Study) -> tuple[s
         )
     looks = [gap.look for found in judged if found.context.main for gap in found.gaps if gap.look]
     return (*said, *(shortfalls(max(looks)) if looks else ()))
+
+
+def _outside(judged: Sequence[Judged], study: Study) -> list[str]:
+    """Cells that were run beside the declared family are in no verdict."""
+    for found in judged:
+        cells = found.context.family(study)
+        beside = [f"{s} {d}" for s, d in found.context.samples(study) if d not in cells.get(s, ())]
+        if beside and found.context.main:
+            return [f"outside the declared family, and in no verdict: {', '.join(beside)}"]
+    return []
 
 
 def _counts(runs: pl.DataFrame, column: str) -> str:

@@ -20,7 +20,7 @@ def shortfalls(n: int) -> list[str]:
         for row in worst.iter_rows(named=True)
     )
     return [
-        f"how far to trust this: of {len(found)} kinds of experiment at n = {n} (simulated, {found['draws'][0]:,} each), "
+        f"how far to trust this: of {len(found)} kinds of experiment simulated at n = {n}, {found['draws'][0]:,} each, "
         f"in {len(found) - len(short)} at least {100 * COVERAGE:.0f} % of the intervals held the truth and at most "
         f"{100 * FALSE:.0f} % of the experiments had a false verdict. Not where errors fall into two groups or runs "
         f"fail now and then, which {n} seeds cannot show; worst first: {worlds}"

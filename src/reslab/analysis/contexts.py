@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from reslab.analysis.gaps import Gap, judge
+from reslab.analysis.gaps import family
 from reslab.analysis.study import Study
 from reslab.analysis.table import AXES, ambiguous
 from reslab.analysis.verdict import Key, Sample
@@ -27,12 +27,11 @@ class Context:
     _known: dict[tuple[str, Study], dict[Key, Sample]] = field(default_factory=dict, repr=False, compare=False)
     """Samples by column and study: every row of every table asks for the same ones."""
 
-    def gaps(self, study: Study) -> list[Gap]:
-        """Verdicts of this context. The declared family is that of the main context; another has what was planned."""
+    def family(self, study: Study) -> dict[str, tuple[int, ...]]:
+        """Depths by shortcut. The declared family is that of the main context; another has what was planned."""
         own = study if self.main else replace(study, shortcuts=(), depths=())
-        planned = self.runs.filter(~pl.col("seed").is_in(study.tuning_seeds)).select("shortcut", "depth").unique()
-        keys = [(str(shortcut), int(depth)) for shortcut, depth in planned.sort("shortcut", "depth").iter_rows()]
-        return judge(self.samples(study), own, keys)
+        planned = self.runs.filter(~pl.col("seed").is_in(study.tuning_seeds)).select("shortcut", "depth")
+        return family([(str(shortcut), int(depth)) for shortcut, depth in planned.iter_rows()], own)
 
     def narrowed(self, depths: Collection[int]) -> "Context":
         """The same setting with these depths alone, as a family of its own."""
@@ -45,20 +44,18 @@ class Context:
 
     def samples(self, study: Study) -> dict[Key, Sample]:
         """Counted clean training errors by seed, tuning seeds left out; the table must hold one cell per key."""
-        return self._remembered("counted_error", study, self.runs.drop_nulls("counted_error"))
+        return self._remembered("counted_error", study, self.runs)
 
     def log_cross_entropies(self, study: Study) -> dict[Key, Sample]:
         """The second estimand: log of the clean cross-entropy in nats; a failure counts as ln(classes)."""
         chance = (1 / (1 - pl.col("chance"))).log()
         entropy = pl.when("failure").then(chance).otherwise(pl.col("train_cross_entropy")).clip(lower_bound=1e-12)
-        counted = self.runs.drop_nulls("counted_error").with_columns(log=entropy.log())
-        return self._remembered("log", study, counted.drop_nulls("log"))
+        return self._remembered("log", study, self.runs.with_columns(log=entropy.log()))
 
     def test_errors(self, study: Study) -> dict[Key, Sample]:
         """Test errors by seed; a failure counts as chance."""
         error = pl.when("failure").then("chance").otherwise("test_error")
-        counted = self.runs.with_columns(counted_test=error).drop_nulls("counted_test")
-        return self._remembered("counted_test", study, counted)
+        return self._remembered("counted_test", study, self.runs.with_columns(counted_test=error))
 
     def _remembered(self, column: str, study: Study, rows: pl.DataFrame) -> dict[Key, Sample]:
         if (column, study) not in self._known:
@@ -67,21 +64,27 @@ class Context:
         return self._known[column, study]
 
 
-def contexts(runs: pl.DataFrame) -> list[Context]:
-    """In order of the plan; the main one has the most cells. Cells that no axis tells apart are left out."""
+def contexts(runs: pl.DataFrame, study: Study) -> list[Context]:
+    """In order of the plan; the main one has the most cells of the declared family, and comes first among equals.
+
+    Cells that no axis tells apart are left out.
+    """
     cells = runs.unique("cell", maintain_order=True)
     told_apart = cells.filter(~ambiguous(cells))
+    declared = pl.lit(value=True)
+    for name, values in (("shortcut", study.shortcuts), ("depth", study.depths)):
+        declared = declared & (pl.col(name).is_in(list(values)) if values else True)
     found = []
     for values, group in told_apart.group_by(AROUND, maintain_order=True):
         axes = dict(zip(AROUND, values, strict=True))
-        found.append((axes, group["cell"].to_list()))
+        found.append((axes, group["cell"].to_list(), len(group.filter(declared))))
     if not found:
         return []
-    varied = [axis for axis in AROUND if len({axes[axis] for axes, _ in found}) > 1 or axis in ALWAYS_SAID]
-    largest = max(range(len(found)), key=lambda at: (len(found[at][1]), -at))
+    varied = [axis for axis in AROUND if len({axes[axis] for axes, _, _ in found}) > 1 or axis in ALWAYS_SAID]
+    largest = max(range(len(found)), key=lambda at: (found[at][2], -at))
     return [
         Context(_words(axes, varied), at == largest, axes, runs.filter(pl.col("cell").is_in(own)))
-        for at, (axes, own) in enumerate(found)
+        for at, (axes, own, _) in enumerate(found)
     ]
 
 
@@ -105,13 +108,16 @@ def _words(axes: dict[str, object], varied: list[str]) -> str:
 
 
 def _samples(rows: pl.DataFrame, column: str) -> dict[Key, Sample]:
+    """One per cell with a result; rows are in the order of the plan."""
     found = {}
-    for (shortcut, depth), group in rows.sort("seed").group_by("shortcut", "depth", maintain_order=True):
-        images = group["images"].drop_nulls()
-        found[str(shortcut), int(str(depth))] = Sample(
-            tuple(group["seed"]),
-            tuple(group[column]),
-            tuple(group["failure"]),
-            1 / float(images[0]) if len(images) else math.ulp(1.0),
-        )
+    for (shortcut, depth), group in rows.group_by("shortcut", "depth", maintain_order=True):
+        ended, images = group.drop_nulls(["counted_error", column]), group["images"].drop_nulls()
+        if not ended.is_empty():
+            found[str(shortcut), int(str(depth))] = Sample(
+                tuple(group["seed"]),
+                tuple(ended["seed"]),
+                tuple(ended[column]),
+                tuple(ended["failure"]),
+                1 / float(images[0]) if len(images) else math.ulp(1.0),
+            )
     return found

@@ -4,19 +4,18 @@ Cells share seeds by construction, so every seed gives one number; the numbers a
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from reslab.analysis.gaps import in_points
-from reslab.analysis.intervals import Comparison, fieller, paired, sign_flips, welch
+from reslab.analysis.intervals import Comparison, Exact, fieller, paired, permutation, sign_flips, welch
 from reslab.analysis.study import POINTS, Study
-from reslab.analysis.verdict import LEVEL, Key, Look, Sample, Settled, settle
+from reslab.analysis.verdict import LEVEL, Family, Key, Look, Sample, Settled, settle, unbroken
 
 PLAIN, RESCUES = "none", "rescues"
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Contrast:
     verdict: str
     correlation: float | None
     pairing: float | None
+    needed: str
 
 
 @dataclass(frozen=True)
@@ -57,88 +57,107 @@ class Rescue:
     fraction: float | None
     fraction_lower: float | None
     fraction_upper: float | None
+    needed: str
 
 
 @dataclass(frozen=True)
-class _PerSeed:
-    """One number a seed, from cells with signs; flagged where one of its runs failed."""
+class _Series:
+    """Some cells over the seeds that all of them have, in the order of the plan, and the signs that they go in with."""
 
-    numbers: tuple[float, ...]
-    failed: bool
+    signs: Mapping[Key, int]
+    values: Mapping[Key, tuple[float, ...]]
+    failed: tuple[bool, ...]
+    ready: int
+    """Seeds from the first planned one on that all cells have a result of."""
     floor: float
 
-    def first(self, n: int) -> "_PerSeed":
-        return _PerSeed(self.numbers[:n], self.failed, self.floor)
+    @classmethod
+    def of(cls, samples: Mapping[Key, Sample], signs: Mapping[Key, int]) -> "_Series | None":
+        """None where a cell has no result."""
+        if not all(key in samples for key in signs):
+            return None
+        used = [samples[key] for key in signs]
+        planned = [seed for seed in used[0].planned if all(seed in sample.planned for sample in used)]
+        seeds = [seed for seed in planned if all(seed in sample.seeds for sample in used)]
+        if not seeds:
+            return None
+        places = {key: [samples[key].seeds.index(seed) for seed in seeds] for key in signs}
+        values = {key: tuple(samples[key].values[at] for at in places[key]) for key in signs}
+        failed = tuple(any(samples[key].failed[places[key][at]] for key in signs) for at in range(len(seeds)))
+        floor = max(sample.floor for sample in used)
+        return cls(signs, values, failed, len(unbroken(planned, seeds)), floor)
 
-    def compare(self) -> Comparison:
-        return sign_flips(self.numbers) if self.failed else paired(self.numbers, floor=self.floor)
+    def numbers(self, n: int, only: str | None = None) -> tuple[float, ...]:
+        """One a seed; `only`: of the cells with this shortcut."""
+        used = [(sign, self.values[key]) for key, sign in self.signs.items() if only in (None, key[0])]
+        return tuple(float(sum(sign * values[at] for sign, values in used)) for at in range(n))
+
+    def floors(self) -> tuple[float, float]:
+        """Spread of rounding of all the cells together, and of the plain ones."""
+        plain = sum(key[0] == PLAIN for key in self.signs)
+        return self.floor * math.sqrt(len(self.signs)), self.floor * math.sqrt(plain)
+
+    def compare(self, n: int) -> Comparison:
+        """Paired t; with failures by exact permutation of two cells, by sign flips of four."""
+        if not any(self.failed[:n]):
+            return paired(self.numbers(n), floor=self.floors()[0])
+        if len(self.signs) == 2:
+            plain, other = (self.values[key][:n] for key in sorted(self.signs, key=lambda key: -self.signs[key]))
+            return permutation(plain, other)
+        return sign_flips(self.numbers(n))
 
 
-def contrasts(samples: Mapping[Key, Sample], study: Study) -> list[Contrast]:
-    """Every shortcut against none at every depth that both have, decided as one family."""
-    keys = [(s, d) for s, d in samples if s != PLAIN and (PLAIN, d) in samples]
-    series = {(s, d): _per_seed(samples, {(PLAIN, d): 1, (s, d): -1}) for s, d in keys}
-
-    def made(key: Key, values: _PerSeed, settled: Settled | None) -> Contrast:
-        lower, upper = _bounds(values, settled)
+def contrasts(samples: Mapping[Key, Sample], study: Study, cells: Family) -> list[Contrast]:
+    """Every shortcut of the family against none at every depth that both have, decided together."""
+    keys = [(s, d) for s, depths in cells.items() if s != PLAIN for d in depths if d in cells.get(PLAIN, ())]
+    found = []
+    for key, series, n, settled in _decide(samples, {(s, d): {(PLAIN, d): 1, (s, d): -1} for s, d in keys}, study):
         correlation, pairing = twins(samples[PLAIN, key[1]], samples[key])
-        return Contrast(
-            shortcut=key[0],
-            depth=key[1],
-            n=len(values.numbers),
-            look=settled.look if settled else None,
-            difference_points=POINTS * float(np.mean(values.numbers)),
-            lower_points=in_points(lower),
-            upper_points=in_points(upper),
-            lower_level=settled.lower_level if settled else None,
-            upper_level=settled.upper_level if settled else None,
-            method=_method(values),
-            verdict=_word(settled, study, "better", "not better"),
-            correlation=correlation,
-            pairing=pairing,
+        found.append(
+            Contrast(
+                shortcut=key[0],
+                depth=key[1],
+                difference_points=POINTS * float(np.mean(series.numbers(n))),
+                verdict=_word(settled, study, "better", "not better"),
+                correlation=correlation,
+                pairing=pairing,
+                needed=_needed(series, n, settled, study),
+                **_interval(series, n, settled),
+            )
         )
+    return found
 
-    return _decide(series, study, made)
 
-
-def rescues(samples: Mapping[Key, Sample], study: Study, degraded: Collection[int]) -> list[Rescue]:
+def rescues(samples: Mapping[Key, Sample], study: Study, cells: Family, degraded: Collection[int]) -> list[Rescue]:
     """Difference in differences against the shallowest common depth, for every shortcut and deeper depth.
 
     `degraded`: depths at which plain nets are known to degrade; where they are not, there is nothing to rescue yet.
     """
-    series: dict[Key, _PerSeed] = {}
-    plain_gaps: dict[Key, _PerSeed] = {}
-    for shortcut in dict.fromkeys(s for s, _ in samples if s != PLAIN):
-        depths = sorted(d for s, d in samples if s == shortcut and (PLAIN, d) in samples)
-        for depth in depths[1:]:
-            signs = {(PLAIN, depth): 1, (PLAIN, depths[0]): -1, (shortcut, depth): -1, (shortcut, depths[0]): 1}
-            series[shortcut, depth] = _per_seed(samples, signs)
-            plain_gaps[shortcut, depth] = _per_seed(samples, signs, only=PLAIN)
-
-    def made(key: Key, values: _PerSeed, settled: Settled | None) -> Rescue:
-        lower, upper = _bounds(values, settled)
-        gap = plain_gaps[key].first(len(values.numbers)).numbers
-        low, high = (None, None) if values.failed else fieller(values.numbers, gap) or (None, None)
+    signs = {}
+    for shortcut, depths in cells.items():
+        common = [d for d in depths if d in cells.get(PLAIN, ())] if shortcut != PLAIN else []
+        for d in common[1:]:
+            signs[shortcut, d] = {(PLAIN, d): 1, (PLAIN, common[0]): -1, (shortcut, d): -1, (shortcut, common[0]): 1}
+    found = []
+    for key, series, n, settled in _decide(samples, signs, study):
+        numbers, gap = series.numbers(n), series.numbers(n, only=PLAIN)
+        share = None if any(series.failed[:n]) else fieller(numbers, gap, floors=series.floors())
         verdict = _word(settled, study, RESCUES, "does not rescue")
-        return Rescue(
-            shortcut=key[0],
-            depth=key[1],
-            reference=min(d for s, d in samples if s == key[0] and (PLAIN, d) in samples),
-            n=len(values.numbers),
-            look=settled.look if settled else None,
-            rescue_points=POINTS * float(np.mean(values.numbers)),
-            lower_points=in_points(lower),
-            upper_points=in_points(upper),
-            lower_level=settled.lower_level if settled else None,
-            upper_level=settled.upper_level if settled else None,
-            method=_method(values),
-            verdict="undecided" if verdict == RESCUES and key[1] not in degraded else verdict,
-            fraction=None if low is None else float(np.mean(values.numbers) / np.mean(gap)),
-            fraction_lower=low,
-            fraction_upper=high,
+        found.append(
+            Rescue(
+                shortcut=key[0],
+                depth=key[1],
+                reference=min(d for _, d in signs[key]),
+                rescue_points=POINTS * float(np.mean(numbers)),
+                verdict="undecided" if verdict == RESCUES and key[1] not in degraded else verdict,
+                fraction=float(np.mean(numbers) / np.mean(gap)) if share else None,
+                fraction_lower=share[0] if share else None,
+                fraction_upper=share[1] if share else None,
+                needed=_needed(series, n, settled, study),
+                **_interval(series, n, settled),
+            )
         )
-
-    return _decide(series, study, made)
+    return found
 
 
 def twins(plain: Sample, residual: Sample) -> tuple[float | None, float | None]:
@@ -159,45 +178,51 @@ def twins(plain: Sample, residual: Sample) -> tuple[float | None, float | None]:
     )
 
 
-def _per_seed(samples: Mapping[Key, Sample], signs: Mapping[Key, int], only: str | None = None) -> _PerSeed:
-    seeds = sorted(set.intersection(*(set(samples[key].seeds) for key in signs)))
-    values = {key: dict(zip(samples[key].seeds, samples[key].values, strict=True)) for key in signs}
-    used = {key: sign for key, sign in signs.items() if only is None or key[0] == only}
-    numbers = tuple(float(sum(sign * values[key][seed] for key, sign in used.items())) for seed in seeds)
-    failed = any(samples[key].failures for key in signs)
-    return _PerSeed(numbers, failed, math.sqrt(len(used)) * max(samples[key].floor for key in used))
-
-
 def _decide(
-    series: Mapping[Key, _PerSeed], study: Study, made: Callable[[Key, _PerSeed, Settled | None], Made]
-) -> list[Made]:
-    """Settle the family at its looks; each result is made from the seeds of the last look reached."""
+    samples: Mapping[Key, Sample], signs: Mapping[Key, Mapping[Key, int]], study: Study
+) -> Iterator[tuple[Key, _Series, int, Settled | None]]:
+    """Settle a family at its looks; for each member with results its series, the seeds to show, and where it stands."""
+    series = {key: found for key, own in signs.items() if (found := _Series.of(samples, own)) is not None}
     looks = []
     for n in study.looks:
-        found: dict[Key, Sequence[Comparison]] = {
-            key: [values.first(n).compare()] if len(values.numbers) >= n else [] for key, values in series.items()
+        made: dict[Key, Sequence[Comparison]] = {
+            key: [series[key].compare(n)] if key in series and series[key].ready >= n else [] for key in signs
         }
-        looks.append(Look(n, found, dict.fromkeys(series, 1)))
+        looks.append(Look(n, made, dict.fromkeys(signs, 1)))
     settled = settle(looks, planned=len(study.looks), margin=study.delta / POINTS)
-    seen = {key: settled.get(key) for key, values in series.items() if values.numbers}
-    return [made(key, _seen(series[key], standing), standing) for key, standing in seen.items()]
+    for key, own in series.items():
+        standing = settled.get(key)
+        yield key, own, standing.look if standing else len(own.failed), standing
 
 
-def _seen(values: _PerSeed, settled: Settled | None) -> _PerSeed:
-    return values.first(settled.look) if settled and settled.look else values
-
-
-def _bounds(values: _PerSeed, settled: Settled | None) -> tuple[float, float]:
+def _interval(series: _Series, n: int, settled: Settled | None) -> dict[str, Any]:
+    """The fields that contrasts and rescues share."""
+    made = series.compare(n) if n > 1 else None
+    lower, upper = (-math.inf, math.inf) if made is None else (made.lower(LEVEL), made.upper(LEVEL))
     if settled:
-        return settled.lower, settled.upper
-    if len(values.numbers) < 2:
-        return -math.inf, math.inf
-    made = values.compare()
-    return made.lower(LEVEL), made.upper(LEVEL)
+        lower, upper = settled.lower, settled.upper
+    return {
+        "n": n,
+        "look": settled.look if settled else None,
+        "lower_points": in_points(lower),
+        "upper_points": in_points(upper),
+        "lower_level": settled.lower_level if settled else None,
+        "upper_level": settled.upper_level if settled else None,
+        "method": made.method if made else "one seed",
+    }
 
 
-def _method(values: _PerSeed) -> str:
-    return values.compare().method if len(values.numbers) > 1 else "one seed"
+def _needed(series: _Series, n: int, settled: Settled | None, study: Study) -> str:
+    """What is missing for a decision: seeds of the next look, or an n at which the test can decide at all."""
+    if _word(settled, study, "yes", "no") != "undecided":
+        return ""
+    ahead = next((f"next look at n = {look}" for look in study.looks if look > n), "no look is left")
+    made = series.compare(n) if n > 1 else None
+    if settled and isinstance(made, Exact) and made.smallest > settled.lower_level:
+        return (
+            f"p = {made.smallest:.2g} is the smallest n = {n} can give and {settled.lower_level:.2g} is needed; {ahead}"
+        )
+    return ahead
 
 
 def _word(settled: Settled | None, study: Study, yes: str, no: str) -> str:

@@ -15,7 +15,7 @@ from reslab.analysis.intervals import (
     welch,
 )
 from reslab.analysis.study import POINTS, Study
-from reslab.analysis.verdict import LEVEL, Key, Look, Sample, Settled, settle
+from reslab.analysis.verdict import LEVEL, Family, Key, Look, Sample, Settled, settle
 
 DEGRADES, FINE, UNDECIDED = "degrades", "does not degrade", "undecided"
 
@@ -42,12 +42,11 @@ class Gap:
     needed: str
 
 
-def family(planned: Iterable[Key], study: Study) -> dict[Key, list[Key]]:
-    """Every hypothesis of the family with the cells that it is compared with: declared ones, else what was planned."""
+def family(planned: Iterable[Key], study: Study) -> dict[str, tuple[int, ...]]:
+    """Depths by shortcut: those declared, else those planned."""
     keys = list(planned)
     shortcuts = study.shortcuts or tuple(dict.fromkeys(shortcut for shortcut, _ in keys))
-    depths = {s: sorted(study.depths or {d for name, d in keys if name == s}) for s in shortcuts}
-    return {(s, d): [(s, other) for other in depths[s] if other < d] for s in shortcuts for d in depths[s][1:]}
+    return {s: tuple(sorted(study.depths or {d for name, d in keys if name == s})) for s in shortcuts}
 
 
 def compare(deep: Sample, shallow: Sample) -> Comparison:
@@ -57,70 +56,68 @@ def compare(deep: Sample, shallow: Sample) -> Comparison:
     return welch(deep.values, shallow.values, floor=max(deep.floor, shallow.floor))
 
 
-def judge(samples: Mapping[Key, Sample], study: Study, planned: Iterable[Key]) -> list[Gap]:
-    """All gaps of one context; cells of the family without runs are counted by the correction and are not listed."""
-    hypotheses = family(planned, study)
+def judge(samples: Mapping[Key, Sample], study: Study, cells: Family) -> list[Gap]:
+    """All gaps of one family; its cells without runs are counted by the correction and are not listed."""
+    hypotheses = {(s, d): [(s, low) for low in depths if low < d] for s, depths in cells.items() for d in depths[1:]}
     looks = [_look(n, samples, hypotheses) for n in study.looks]
     settled = settle(looks, planned=len(study.looks), margin=study.delta / POINTS)
     found = []
-    for (shortcut, depth), others in hypotheses.items():
-        shallower = [key for key in others if key in samples]
-        if (shortcut, depth) in samples and shallower:
-            found.append(_gap((shortcut, depth), shallower, samples, settled.get((shortcut, depth)), study))
+    for key, others in hypotheses.items():
+        shallower = [other for other in others if other in samples]
+        if key in samples and shallower:
+            found.append(_gap(key, shallower, samples, settled.get(key), study))
     return found
 
 
 def _look(n: int, samples: Mapping[Key, Sample], hypotheses: Mapping[Key, Sequence[Key]]) -> Look:
-    found: dict[Key, list[Comparison]] = {}
-    for key, others in hypotheses.items():
-        pairs = [(key, other) for other in others if _has(samples, key, n) and _has(samples, other, n)]
-        found[key] = [compare(samples[a].first(n), samples[b].first(n)) for a, b in pairs]
+    ready = {key: sample.first(n) for key, sample in samples.items() if sample.ready >= n}
+    found: dict[Key, list[Comparison]] = {
+        key: [compare(ready[key], ready[other]) for other in others if key in ready and other in ready]
+        for key, others in hypotheses.items()
+    }
     return Look(n, found, {key: len(others) for key, others in hypotheses.items()})
-
-
-def _has(samples: Mapping[Key, Sample], key: Key, n: int) -> bool:
-    return key in samples and len(samples[key].values) >= n
 
 
 def _gap(
     key: Key, shallower: Sequence[Key], samples: Mapping[Key, Sample], settled: Settled | None, study: Study
 ) -> Gap:
-    n_now = min(len(samples[key].values), max(len(samples[other].values) for other in shallower))
-    look = settled.look if settled else None
-    n = look or n_now
-    deep = samples[key].first(n)
-    best = min(shallower, key=lambda other: np.mean(samples[other].values[:n]))
-    shallow = samples[best].first(n)
-    margin = study.delta / POINTS
-    lower, upper = (settled.lower, settled.upper) if settled else interim(deep, shallow, len(shallower))
-    verdict = settled.word(margin, DEGRADES, FINE) if settled else UNDECIDED
-    now = float(np.mean(samples[key].values) - min(np.mean(samples[other].values) for other in shallower))
+    """Estimate and interval of the same seeds and the same comparisons: those of the look, else all there are."""
+    now, others = samples[key], {other: samples[other] for other in shallower}
+    deep, seen = now, others
+    if settled:
+        deep = now.first(settled.look)
+        seen = {k: sample.first(settled.look) for k, sample in others.items() if sample.ready >= settled.look}
+    best = min(seen, key=lambda other: np.mean(seen[other].values))
+    shallow = seen[best]
+    lower, upper = (settled.lower, settled.upper) if settled else interim(deep, list(seen.values()))
+    verdict = settled.word(study.delta / POINTS, DEGRADES, FINE) if settled else UNDECIDED
+    n = min(len(deep.values), len(shallow.values))
     return Gap(
         shortcut=key[0],
         depth=key[1],
         against=best[1],
-        n=min(len(deep.values), len(shallow.values)),
-        look=look,
+        n=n,
+        look=settled.look if settled else None,
         gap_points=POINTS * float(np.mean(deep.values) - np.mean(shallow.values)),
         lower_points=in_points(lower),
         upper_points=in_points(upper),
         lower_level=settled.lower_level if settled else None,
         upper_level=settled.upper_level if settled else None,
-        now_points=POINTS * now,
-        n_now=n_now,
-        method=compare(deep, shallow).method if min(len(deep.values), len(shallow.values)) > 1 else "one seed",
+        now_points=POINTS * float(np.mean(now.values) - min(np.mean(other.values) for other in others.values())),
+        n_now=min(len(now.values), max(len(other.values) for other in others.values())),
+        method=compare(deep, shallow).method if n > 1 else "one seed",
         failures=deep.failures + shallow.failures,
         verdict=verdict,
         needed="" if verdict != UNDECIDED else needed(deep, shallow, settled, study),
     )
 
 
-def interim(deep: Sample, shallow: Sample, comparisons: int) -> tuple[float, float]:
+def interim(deep: Sample, shallower: Sequence[Sample]) -> tuple[float, float]:
     """Bounds before the first look, at the whole level of one hypothesis: they decide nothing."""
-    if min(len(deep.values), len(shallow.values)) < 2:
+    if min(len(deep.values), *(len(shallow.values) for shallow in shallower)) < 2:
         return -math.inf, math.inf
-    made = compare(deep, shallow)
-    return made.lower(LEVEL / comparisons), made.upper(LEVEL)
+    made = [compare(deep, shallow) for shallow in shallower]
+    return max(c.lower(LEVEL / len(made)) for c in made), max(c.upper(LEVEL) for c in made)
 
 
 def in_points(bound: float) -> float | None:
@@ -132,7 +129,7 @@ def needed(deep: Sample, shallow: Sample, settled: Settled | None, study: Study)
     """What would settle it: the next look, and a range of seeds that follows from how unsure the spread itself is."""
     n = min(len(deep.values), len(shallow.values))
     ahead = [look for look in study.looks if look > n]
-    following = f"next look at n = {ahead[0]}" if ahead else "no look is left: declare more"
+    following = f"next look at n = {ahead[0]}" if ahead else "no look is left"
     level = settled.lower_level if settled else LEVEL / len(study.looks)
     if (deep.failures or shallow.failures) and n > 1:
         p = permutation(deep.values, shallow.values).above(study.delta / POINTS)

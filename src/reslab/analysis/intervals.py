@@ -127,9 +127,15 @@ def permutation(a: Sequence[float], b: Sequence[float]) -> Exact:
 def sign_flips(differences: Sequence[float]) -> Exact:
     """Mean of one number a seed by flipping signs: flipping a subset ties when the shift is the subset's mean."""
     n = len(differences)
-    masks = np.array([[bit >> at & 1 for at in range(n)] for bit in range(1, 2**n)], dtype=float)
+    drawn = 2**n > MOST_ARRANGEMENTS
+    if drawn:
+        masks = np.random.Generator(np.random.Philox(0)).integers(0, 2, (MOST_ARRANGEMENTS, n)).astype(float)
+        masks = masks[masks.any(axis=1)]
+    else:
+        masks = (np.arange(1, 2**n)[:, None] >> np.arange(n) & 1).astype(float)
     means = masks @ np.asarray(differences, dtype=float) / masks.sum(axis=1)
-    return Exact(float(np.mean(differences)), np.sort(means), "exact sign flips")
+    said = f"sign flips ({len(masks) + 1:,} drawn)" if drawn else "exact sign flips"
+    return Exact(float(np.mean(differences)), np.sort(means), said)
 
 
 @cache
@@ -177,12 +183,19 @@ def superiority(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.mean(differences > 0) + np.mean(differences == 0) / 2)
 
 
-def fieller(top: Sequence[float], bottom: Sequence[float], *, level: float = 0.025) -> tuple[float, float] | None:
-    """Interval of mean(top) / mean(bottom), paired by seed (Fieller 1954); None unless the bottom differs from 0."""
+def fieller(
+    top: Sequence[float], bottom: Sequence[float], *, floors: tuple[float, float] = (0.0, 0.0), level: float = 0.025
+) -> tuple[float, float] | None:
+    """Interval of mean(top) / mean(bottom), paired by seed (Fieller 1954); None unless the bottom differs from 0.
+
+    `floors`: the least standard deviations of top and bottom.
+    """
     n = len(top)
     if n < 2:
         return None
     covariance = np.cov(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float)) / n
+    for at, floor in enumerate(floors):
+        covariance[at, at] = max(covariance[at, at], floor**2 / n)
     t = quantile(level, float(n - 1))
     mean_top, mean_bottom = float(np.mean(top)), float(np.mean(bottom))
     a = mean_bottom**2 - t**2 * covariance[1, 1]

@@ -2,39 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from reslab.analysis.gaps import DEGRADES, FINE, UNDECIDED, Gap
 
 
 @dataclass(frozen=True)
 class Onset:
-    """Degradation begins in (after, onset]; None: no depth degrades."""
+    """Degradation begins in (after, onset]; `onset` None: no depth is known to degrade, `after` None: no lower end."""
 
     shortcut: str
-    after: int
+    after: int | None
     onset: int | None
     undecided: tuple[int, ...]
     sentence: str
 
 
-def onset(shortcut: str, shallowest: int, gaps: Sequence[Gap]) -> Onset:
-    """From the verdicts of one shortcut. The shallowest depth has nothing to degrade from; undecided ones widen."""
-    ordered = sorted((gap for gap in gaps if gap.shortcut == shortcut), key=lambda gap: gap.depth)
-    first = next((gap.depth for gap in ordered if gap.verdict == DEGRADES), None)
-    after = shallowest
-    for gap in ordered:
-        if gap.verdict != FINE:
-            break
-        after = gap.depth
-    between = tuple(g.depth for g in ordered if g.verdict == UNDECIDED and (first is None or g.depth < first))
+def onset(shortcut: str, depths: Sequence[int], gaps: Sequence[Gap], *, begun: bool) -> Onset:
+    """From the verdicts of one shortcut over the depths of its family, rising; a depth without one is undecided.
+
+    The shallowest has nothing to degrade from; `begun`: it has results. Undecided depths widen the interval.
+    """
+    verdicts = {gap.depth: gap.verdict for gap in gaps if gap.shortcut == shortcut}
+    deeper = [(depth, verdicts.get(depth, UNDECIDED)) for depth in depths[1:]]
+    first = next((depth for depth, verdict in deeper if verdict == DEGRADES), None)
+    after = depths[0] if begun else None
+    for depth, _ in takewhile(lambda item: begun and item[1] == FINE, deeper):
+        after = depth
+    between = tuple(d for d, verdict in deeper if verdict == UNDECIDED and (first is None or d < first))
     unsure = f" ({_listed(between)} undecided)" if between else ""
-    fine = f"fine up to {after}" if after > shallowest else f"nothing is known beyond {shallowest}"
     if first is not None:
-        sentence = f"degradation begins in ({after}, {first}]{unsure}"
-    elif not between and ordered:
+        low = "?" if after is None else after
+        sentence = f"degradation begins in ({low}, {first}]{unsure}"
+    elif not between:
         sentence = f"no degradation up to depth {after}"
     else:
-        sentence = f"no depth is known to degrade: {fine}{unsure}"
+        known = f"fine up to {after}" if after not in (None, depths[0]) else f"nothing is known beyond {depths[0]}"
+        sentence = f"no depth is known to degrade: {known}{unsure}"
     return Onset(shortcut, after, first, between, sentence)
 
 

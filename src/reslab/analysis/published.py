@@ -13,6 +13,7 @@ from reslab.analysis.intervals import interval_of_mean
 
 UNSAID = "45k or 50k, not said"
 RECIPES = ("he2015", "he2016")
+THEIRS = {"steps": 64_000, "lr": 0.1, "batch": 128, "width": 16, "net": "cifar", "data": "cifar10", "norm": "batch"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ SCHEMA = {
 
 
 def beside(runs: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Each published value with the mean of our runs of that net, in percent; ValueError for an unknown set."""
+    """Each published value with the mean of our runs of that net and recipe, in percent.
+
+    `runs` are those of one context. ValueError for an unknown set.
+    """
     if not name:
         return pl.DataFrame(schema=SCHEMA)
     if name not in VALUES:
@@ -111,14 +115,15 @@ def beside(runs: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _row(value: Value, runs: pl.DataFrame) -> dict[str, object]:
     kept = {key: found for key, found in asdict(value).items() if key in ("block", "order", "shortcut", "depth")}
-    own = runs.filter(*(pl.col(key) == found for key, found in kept.items()), pl.col("data") == "cifar10")
-    own = own.filter(pl.col("recipe").is_in(RECIPES), pl.col("norm") == "batch")
+    same = [pl.col(key) == found for key, found in (kept | THEIRS).items()]
+    own = runs.filter(*same, pl.col("recipe").is_in(RECIPES))
     measured = own.drop_nulls(f"{value.part}_error")
     ours = [100 * float(error) for error in measured[f"{value.part}_error"]]
     mean = sum(ours) / len(ours) if ours else None
     images = measured["images"].drop_nulls()
     floor = 100 / float(images[0]) / 12**0.5 if len(images) else 1e-9
     lower, upper = interval_of_mean(ours, floor=floor) if len(ours) > 1 else (None, None)
+    lower = None if lower is None else max(lower, 0.0)
     low, high = value.band or (None, None)
     if mean is None:
         verdict = "no run of ours"

@@ -7,7 +7,7 @@ import polars as pl
 
 from reslab.analysis import wording
 from reslab.analysis.contexts import Context
-from reslab.analysis.gaps import judge
+from reslab.analysis.gaps import family, judge
 from reslab.analysis.study import Study
 from reslab.analysis.verdict import Key, Sample
 
@@ -29,7 +29,7 @@ def best_rates(contexts: Sequence[Context], study: Study) -> list[dict[str, Any]
         own = swept[at].samples(study)
         samples |= {key: own[key]} if key in own else {}
     rows = []
-    for gap in judge(samples, study, samples):
+    for gap in judge(samples, study, family(samples, study)):
         lr, against = (chosen[gap.shortcut, depth][1] for depth in (gap.depth, gap.against))
         words = wording.budget(main.axes["steps"], f"the best rate of each depth ({lr:g} against {against:g})")
         fields = {name: getattr(gap, name) for name in gap.__dataclass_fields__}

@@ -23,12 +23,20 @@ ONSETS: Schema = {"context": S, "main": B, "shortcut": S, "after": I, "onset": I
 RESCUES: Schema = {
     **_PLACE,
     **{"reference": I, "n": I, "look": I, "rescue_points": F, **_BOUNDS, "verdict": S, "method": S},
-    **{"fraction": F, "fraction_lower": F, "fraction_upper": F, "correlation": F, "pairing": F, "sentence": S},
+    **{
+        "fraction": F,
+        "fraction_lower": F,
+        "fraction_upper": F,
+        "needed": S,
+        "correlation": F,
+        "pairing": F,
+        "sentence": S,
+    },
 }
 CONTRASTS: Schema = {
     **_PLACE,
     **{"n": I, "look": I, "difference_points": F, **_BOUNDS, "verdict": S, "method": S},
-    **{"correlation": F, "pairing": F, "sentence": S},
+    **{"correlation": F, "pairing": F, "needed": S, "sentence": S},
 }
 RATES: Schema = {
     **{"context": S, "shortcut": S, "depth": I, "against": I, "lr": F, "lr_against": F, "n": I, "look": I},

@@ -81,6 +81,8 @@ class World:
 
 KEYS: tuple[Key, ...] = tuple((shortcut, depth) for shortcut in SHORTCUTS for depth in DEPTHS)
 
+CELLS = family(KEYS, STUDY)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -109,11 +111,11 @@ def measure(world: World, n: int, draws: int) -> Measured:
     covered = false = degrades = fine = total = 0
     for values, flags in zip(errors, failed, strict=True):
         samples = {
-            key: Sample(seeds, tuple(values[at].tolist()), tuple(flags[at].tolist()), 1 / IMAGES)
+            key: Sample(seeds, seeds, tuple(values[at].tolist()), tuple(flags[at].tolist()), 1 / IMAGES)
             for at, key in enumerate(KEYS)
         }
         wrong = False
-        for gap in judge(samples, STUDY, KEYS):
+        for gap in judge(samples, STUDY, CELLS):
             true = truth[gap.shortcut, gap.depth]
             low, high = (
                 bound / POINTS if bound is not None else None for bound in (gap.lower_points, gap.upper_points)
@@ -140,8 +142,11 @@ def measure(world: World, n: int, draws: int) -> Measured:
 def _truth(world: World) -> dict[Key, float]:
     """The true largest gap of each cell, as a share."""
     means = dict(zip(KEYS, world.expected(), strict=True))
-    hypotheses = family(KEYS, STUDY)
-    return {key: float(max(means[key] - means[other] for other in others)) for key, others in hypotheses.items()}
+    return {
+        (s, d): float(max(means[s, d] - means[s, low] for low in depths if low < d))
+        for s, depths in CELLS.items()
+        for d in depths[1:]
+    }
 
 
 def worlds() -> Iterable[World]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.integrity import problems
-from reslab.runs.plan import experiments, plan_file, read_plan
+from reslab.runs.plan import NoRunsError, experiments, plan_file, read_plan
 from reslab.runs.status import state
 
 AXES = (
@@ -26,14 +26,16 @@ def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
     """
     known = experiments(outputs)
     if experiment is not None and experiment not in known:
-        raise ValueError(
-            f"no runs of experiment={experiment} in {outputs}; it has {', '.join(known) or 'none'}; "
-            f"where conf/experiment/{experiment}.yaml exists, they are made by: reslab train experiment={experiment}"
-        )
+        raise NoRunsError(outputs, experiment)
     entries: dict[tuple[str, int], dict[str, Any]] = {}
     for name in known if experiment is None else [experiment]:
         for entry in read_plan(plan_file(outputs, name)):
             entries.setdefault((entry["cell"], entry["seed"]), entry)
+    if experiment is not None and not entries:
+        raise ValueError(
+            f"experiment={experiment} has a plan without runs ({plan_file(outputs, experiment)}); "
+            f"to plan them again: reslab train experiment={experiment}"
+        )
     return pl.DataFrame([_row(outputs, entry) for entry in entries.values()], infer_schema_length=None)
 
 

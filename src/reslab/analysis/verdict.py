@@ -5,28 +5,38 @@ a margin. `settle` decides all hypotheses of a family together.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from reslab.analysis.intervals import Comparison
 
 Key = tuple[str, int]  # shortcut, depth
+Family = Mapping[str, Sequence[int]]  # depths, rising, by shortcut
 LEVEL = 0.025  # one-sided, for each of the two directions
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Clean errors (share) of one cell by seed; failures count as chance and are flagged."""
+    """Clean errors (share) of one cell, in the order of the plan; failures count as chance and are flagged."""
 
+    planned: tuple[int, ...]
+    """All seeds that were asked for; a look takes the first of them, whichever end first."""
     seeds: tuple[int, ...]
+    """Those with a result."""
     values: tuple[float, ...]
     failed: tuple[bool, ...]
     resolution: float
     """One image of the training set, as a share."""
 
     def first(self, n: int) -> "Sample":
-        """The `n` lowest seeds."""
-        return Sample(self.seeds[:n], self.values[:n], self.failed[:n], self.resolution)
+        """The first `n` seeds with a result."""
+        return Sample(self.planned[:n], self.seeds[:n], self.values[:n], self.failed[:n], self.resolution)
+
+    @property
+    def ready(self) -> int:
+        """How many seeds from the first planned one on have a result, without a gap."""
+        return len(unbroken(self.planned, self.seeds))
 
     @property
     def floor(self) -> float:
@@ -37,6 +47,11 @@ class Sample:
     def failures(self) -> int:
         """How many runs count as chance."""
         return sum(self.failed)
+
+
+def unbroken(planned: Sequence[int], there: Collection[int]) -> list[int]:
+    """The planned ones up to the first that is not there."""
+    return list(takewhile(lambda seed: seed in there, planned))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reslab.analysis.study import Study
 from reslab.specs import PARAMETER_KINDS
 
 PRECISIONS = ("fp32", "bf16-mixed")
@@ -18,7 +19,7 @@ def check(config: Mapping[str, Any]) -> None:
         _check_recipe(config["recipe"])
         _check_init(config["init"])
         _check_words(config)
-        _check_study(config["study"])
+        Study.of(config["study"])
     except KeyError as error:
         raise ValueError(
             f"a setting named {error} is missing; begin a file of your own with defaults: [one of ours]"
@@ -89,19 +90,10 @@ def _check_init(init: Mapping[str, Mapping[str, Any]]) -> None:
             raise ValueError(f"init.{name}.gain={law['gain']} is not positive; it is the variance times the fan")
 
 
-def _check_study(study: Mapping[str, Any]) -> None:
-    if isinstance(study["delta"], bool) or not 0 < study["delta"] < 100:
-        raise ValueError(f"study.delta={study['delta']} is not between 0 and 100 points; the default is 0.25")
-    looks = study["looks"]
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in [*looks, *study["depths"]])
-    if not looks or not whole or sorted(set(looks)) != list(looks) or looks[0] < 2:
-        raise ValueError(f"study.looks={looks} are not rising numbers of seeds from 2 on; the default is [3,5,8]")
-    _one_of("study.published", study["published"], ("he2015", "he2016", ""))
-
-
 def _check_words(config: Mapping[str, Any]) -> None:
     _one_of("recipe.precision", config["recipe"]["precision"], PRECISIONS)
     _one_of("recipe.normalise", config["recipe"]["normalise"], ("pixel_mean", "channel"))
+    _one_of("study.published", config["study"]["published"], ("he2015", "he2016", ""))
     _one_of("checkpoints", config["checkpoints"], ("final", "log", "none"))
     _one_of("trainer.accelerator", config["trainer"]["accelerator"], ("auto", "cpu", "gpu"))
     _one_of("tracking.mode", config["tracking"]["mode"], ("auto", "online", "offline", "disabled"))
