@@ -86,6 +86,16 @@ def test_notebook_lines_of_the_readme(train, monkeypatch):
     assert len(space["table"]) == 1
 
 
+def test_the_experiment_of_the_readme(train, capsys):
+    from reslab.commands.plan import main
+
+    (config,) = [text for indent, text in readme("yaml") if not indent]
+    Path("conf/experiment").mkdir(parents=True)
+    Path("conf/experiment/mine.yaml").write_text(config)
+    assert main(["experiment=mine"]) == 0
+    assert "new 9" in capsys.readouterr().out
+
+
 def test_the_shortcut_of_the_readme(train, monkeypatch, tmp_path):
     """The three edits, as written there, in a folder of the user's own."""
     code, config = (next(text for indent, text in readme(kind) if indent) for kind in ("python", "yaml"))
