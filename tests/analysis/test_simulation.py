@@ -68,7 +68,7 @@ def test_shortfalls_are_exactly_what_the_page_says():
         short = table.filter((pl.col("coverage") < COVERAGE) | (pl.col("false") > FALSE))
         said = shortfalls(n)
         assert bool(said) == bool(len(short))
-        assert sum(sentence.count("coverage") for sentence in said) == len(short)
+        assert sum(sentence.count("% covered") for sentence in said) == len(short)
 
 
 def test_known_degradation_is_found_and_healthy_nets_are_called_healthy():
