@@ -20,7 +20,7 @@ def write(outputs, cells, *, experiment="toy", study=None, images=1000, first_se
     words = "".join(f"-{key}{value}" for key, value in axes.items())
     with plan.open("a") as file:
         for (shortcut, depth), values in cells.items():
-            config = {"shortcut": {"name": shortcut}, "depth": depth, "recipe": axes}
+            config = {"choices": {"shortcut": shortcut}, "depth": depth, "recipe": axes}
             cell, label = cell_hash(config), f"{shortcut}{depth}{words}"
             for seed, value in enumerate(values, first_seed):
                 folder = outputs / "runs" / label / f"seed={seed}"

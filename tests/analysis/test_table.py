@@ -79,6 +79,61 @@ def test_edited_folders_are_in_no_number(outputs):
     assert "1 edited" in table["outcomes"].item()
 
 
+NAMES = ("hardware", "times", "versions", "train", "test", "images_per_second", "params", "commit", "step", "outcome")
+ODD = [
+    (name, value)
+    for name in NAMES
+    for value in (None, "x", 5, True, ["x"], {"fit": "x"})
+    if (name, value)
+    not in (
+        ("commit", "x"),
+        ("step", 5),
+        ("params", 5),
+        ("images_per_second", 5),
+        ("versions", {"fit": "x"}),
+        ("hardware", {"fit": "x"}),
+    )
+]
+ODD += [("train", {"error": -0.5, "errors": -500, "n": 1000}), ("train", {"error": 5.0, "errors": 5000, "n": 1000})]
+ODD += [("hardware", {"threads": "x"}), ("hardware", {"device": [1]}), ("reason", {"a": 1}), ("outcome", "weird")]
+
+
+@pytest.mark.parametrize(("name", "value"), ODD)
+def test_a_result_that_does_not_hold_what_it_should_is_in_no_number(outputs, name, value):
+    path = outputs / "runs/none20/seed=1/result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    table = runs(outputs)
+    (row,) = table.filter(label="none20", seed=1).iter_rows(named=True)
+    assert (row["state"], row["outcome"], row["counted_error"], row["failure"]) == ("edited", None, None, False)
+    assert row["problem"].startswith(f"result.json has {name}=")
+    assert cells(table).filter(shortcut="none", depth=20)["n"].to_list() == [2]
+
+
+@pytest.mark.parametrize("name", ["outcome", "train"])
+def test_a_result_that_lacks_what_it_needs_is_in_no_number(outputs, name):
+    path = outputs / "runs/none20/seed=1/result.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+    (row,) = runs(outputs).filter(label="none20", seed=1).iter_rows(named=True)
+    assert (row["state"], row["failure"], row["problem"]) == (
+        "edited",
+        False,
+        f"result.json lacks {name}: it was edited",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "swap"), [("shortcut", {"none": "identity", "identity": "none"}), ("depth", {20: 56, 56: 20})]
+)
+def test_runs_of_an_edited_plan_are_in_no_number(outputs, name, swap):
+    path = outputs / "experiments/toy/plan.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()[:-1]]
+    path.write_text("".join(json.dumps(line | {name: swap[line[name]]}) + "\n" for line in lines))
+    table = runs(outputs)
+    assert set(table["state"]) == {"edited", "new"}
+    assert table["counted_error"].to_list() == [None] * 9
+    assert f"config.yaml has {name}=" in table["problem"][0]
+
+
 def test_a_result_of_another_run_or_schema_is_in_no_number(outputs):
     copied = (outputs / "runs/none20/seed=0/result.json").read_text()
     (outputs / "runs/none20/seed=1/result.json").write_text(copied)
@@ -99,5 +154,14 @@ def test_differences_beside_the_settings_are_told(outputs):
 
 
 def test_an_unknown_experiment_lists_the_known_ones(outputs):
-    with pytest.raises(ValueError, match=r"no runs of experiment=other.*it has toy.*reslab train experiment=other"):
+    with pytest.raises(ValueError, match=r"no runs of experiment=other in .*; it has toy$"):
         runs(outputs, "other")
+    with pytest.raises(ValueError, match=r"no runs of experiment=toi in .*; it has toy; did you mean toy\?"):
+        runs(outputs, "toi")
+
+
+@pytest.mark.parametrize("text", ["", "\n", '{"schema": 1, "cell": "ab'])
+def test_a_plan_without_runs(outputs, text):
+    (outputs / "experiments/toy/plan.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=r"experiment=toy has a plan without runs \(.*plan.jsonl\).*reslab train"):
+        runs(outputs, "toy")

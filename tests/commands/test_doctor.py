@@ -138,6 +138,14 @@ def test_a_place_that_cannot_be_written(monkeypatch):
     assert "outputs=FOLDER" in found[-1].fix
 
 
+@pytest.mark.parametrize("below", ["", "deep/outputs"])
+def test_outputs_that_is_a_file(tmp_path, below):
+    (tmp_path / "outputs").write_text("not a folder")
+    (found,) = storage.disk_checks(tmp_path / "outputs" / below)
+    assert (found.level, found.said) == ("problem", f"{tmp_path / 'outputs'} is a file, not a folder")
+    assert "outputs=FOLDER" in found.fix
+
+
 def test_the_file_system_is_that_of_the_longest_mount(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text("a / ext4 rw 0 0\nb /mnt nfs4 rw 0 0\nc /mnt/own\\040disk xfs rw 0 0\nd /mntx btrfs rw 0 0\n")
@@ -154,7 +162,8 @@ def test_digits_of_another_content(monkeypatch):
 
 def test_cifar_absent_altered_and_there(tmp_path):
     absent = storage.cifar_check(str(tmp_path))
-    assert absent.level == "ok"
+    assert (absent.level, absent.fix) == ("note", "")
+    assert absent.said.startswith(f"absent from {tmp_path}; only data=cifar10 needs it")
     assert "data.root=FOLDER" in absent.said
     (tmp_path / "data_batch_1").write_bytes(b"something else")
     altered = storage.cifar_check(str(tmp_path))
@@ -179,6 +188,13 @@ def test_the_precision_is_that_of_the_measured_rates(bf16, best):
     said = worker.precision_check(rates(100.0, bf16)).said
     assert f"recipe.precision={best} " in said
     assert f"x{bf16 / 100:.2f}" in said
+
+
+@pytest.mark.parametrize(
+    ("fp32", "words"), [(138.0, "faster than contiguous (x1.38)"), (72.0, "slower than contiguous (x0.72)")]
+)
+def test_the_layout_is_told_in_words(fp32, words):
+    assert worker.precision_check(rates(fp32, 50.0)).said.endswith(f"in fp32 channels_last is {words}")
 
 
 def test_torch_that_sees_fewer_gpus_than_the_driver():
@@ -219,6 +235,10 @@ def test_the_exit_code_is_that_of_problems(fixed, capsys):
     said = capsys.readouterr().out
     assert "fix: do [this]" in said
     assert "2 checks, 1 warning, 0 problems" in said
+    assert fixed(Check("d", "note", "absent")) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("note ")
+    assert "1 checks, 0 warnings, 0 problems" in said
     assert fixed(good, problem) == 1
     assert fixed(problem, words=["format=json"]) == 1
     out = capsys.readouterr().out

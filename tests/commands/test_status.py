@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from reslab.analysis.table import runs
 from reslab.commands import status
 from reslab.commands.status import main
 from reslab.runs.folder import read_json, write_json
@@ -137,6 +138,36 @@ def test_a_plan_of_another_schema(outputs, capsys, foreign):
     assert {"adhoc": "second", "second": "adhoc"}[foreign] in said.out
 
 
+@pytest.mark.parametrize("spoil", ["folder", "line"])
+def test_a_plan_that_cannot_be_read(outputs, capsys, spoil):
+    """The list of all goes on with the others."""
+    add(outputs, 1, name="second")
+    path = plan_file(outputs, "second")
+    said = "lacks depth: written by another version or edited"
+    if spoil == "line":
+        path.write_text(path.read_text().replace('"depth"', '"deep"'))
+    else:
+        path.unlink()
+        path.mkdir()
+        said = "cannot be read (Is a directory)"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        main(["experiment=second"])
+    assert main([]) == 0
+    told = capsys.readouterr()
+    assert said in told.err
+    assert "adhoc" in told.out
+
+
+@pytest.mark.parametrize("name", ["result.json", "status.json", "metrics.jsonl"])
+def test_status_and_report_say_the_same_of_another_schema(outputs, capsys, name):
+    (folder,) = add(outputs, 1)
+    folder.mkdir(parents=True)
+    (folder / name).write_text('{"schema": 2, "state": "running", "step": 0, "attempt": 1}\n')
+    assert main(["experiment=adhoc", "format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][1]["state"] == "other schema"
+    assert runs(outputs, "adhoc")["state"].to_list() == ["ended", "other schema"]
+
+
 def test_a_plan_with_a_torn_last_line(outputs, capsys):
     add(outputs, 2)
     path = plan_file(outputs, "adhoc")
@@ -200,7 +231,8 @@ def test_ctrl_c_is_clean(outputs):
     ("words", "said"),
     [
         (["experiment=adhok"], "did you mean adhoc?"),
-        (["experiment=zzz"], "it has adhoc; to make them: reslab train experiment=zzz"),
+        (["experiment=zzz"], "it has adhoc; experiments that can be trained: "),
+        (["experiment=shortcuts_digits"], "it has adhoc; to make them: reslab train experiment=shortcuts_digits"),
         (["experiment=../x"], "is not a name"),
         (["format=xml"], "it is text (for people) or json (for programs)"),
         (["experiment=adhoc", "watch=true", "format=json"], "watch=true shows one experiment"),

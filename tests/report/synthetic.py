@@ -14,6 +14,9 @@ HTML = "</script><script>window.pwned=1</script>"
 BASE = {"block": "basic", "order": "post", "norm": "batch", "net": "cifar", "data": "digits", "recipe": "digits"}
 BASE |= {"intervention": "none", "width": 16, "batch": 64, "precision": "fp32"}
 N = 1200
+RECIPE = {"weight_decay": 0.0001, "decay": ["conv"], "warmup": {"steps": 20, "factor": 0.1, "from_depth": 0}}
+RECIPE |= {"optimiser": {"_target_": "reslab.training.optimise.sgd", "_partial_": True, "momentum": 0.9}}
+RECIPE |= {"schedule": {"_target_": "reslab.training.schedule.constant"}, "augment": {"pad": 4, "flip": False}}
 STEPS = (0, *range(23, 231, 23))
 
 
@@ -27,6 +30,7 @@ class Grid:
     steps: tuple[int, ...] = (230,)
     fates: tuple[tuple[str, int, int, str | None], ...] = ()
     question: str = "does depth degrade plain nets?"
+    command: str = ""
 
     def fate(self, shortcut, depth, seed):
         """trained unless said otherwise."""
@@ -63,6 +67,8 @@ def write_records(outputs, experiment="toy", grid=None):
         where = f"runs/{label}-{cell[:8]}/seed={seed}"
         entry = BASE | {"schema": 1, "experiment": experiment, "cell": cell, "seed": seed, "label": label}
         entry |= {"folder": where, "overrides": [f"shortcut={shortcut}", f"depth={depth}", f"seed={seed}"]}
+        if grid.command:
+            entry["command"] = grid.command
         entry |= {"shortcut": shortcut, "depth": depth, "lr": 0.1, "steps": steps, "classes": 10}
         plan.append(json.dumps(entry | {"params": 4000 * depth, "norm_params": 60 * depth, "macs": 10**5 * depth}))
         fate = grid.fate(shortcut, depth, seed)
@@ -74,7 +80,12 @@ def write_records(outputs, experiment="toy", grid=None):
 
 def _config(shortcut, depth, steps):
     choices = {key: BASE[key] for key in ("block", "order", "norm", "net", "intervention")}
-    return {"choices": choices | {"shortcut": shortcut}, "depth": depth, "width": 16, "recipe": {"steps": steps}}
+    return {
+        "choices": choices | {"shortcut": shortcut},
+        "depth": depth,
+        "width": 16,
+        "recipe": RECIPE | {"steps": steps},
+    }
 
 
 def _write_run(folder, entry, fate, config):
@@ -107,7 +118,8 @@ def _write_run(folder, entry, fate, config):
 def extended(answered):
     """The same answer with published values and gaps at best rates, which no synthetic record has."""
     rates = answered.gaps.filter("main").select(
-        *("shortcut", "depth", "against", "lr", "n", "gap_points", "lower_points", "upper_points", "sentence"),
+        *("context", "shortcut", "depth", "against", "lr", "n", "look", "gap_points", "lower_points", "upper_points"),
+        *("lower_level", "upper_level", "verdict", "method", "sentence"),
         lr_against="lr",
     )
     row = {"source": "He 2015, Table 6", "net": "plain-20", "quantity": "test error %", "published": 9.0}

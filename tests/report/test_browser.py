@@ -106,10 +106,13 @@ def test_every_difference_is_a_mark(page, made):
     answered = made[0]
     for key, table in (("gaps", answered.gaps), ("rescues", answered.rescues), ("rates", answered.rates)):
         found = page.evaluate(COUNT, f"chart-{key}")
-        assert found["symbol"] == len(table), key
+        bounds = table.select(pl.col("lower_points", "upper_points").is_null())
+        sides = bounds.select(pl.sum_horizontal(pl.all())).to_series().to_list()
+        assert found["symbol"] == len(table) + sides.count(1), key  # and an arrow on an open side
         assert found["rect"] == 1, key  # the margin
-        assert found["rule"] == len(table) + 1, key
-    assert page.evaluate(COUNT, "chart-budget")["symbol"] == len(answered.gaps)
+        assert found["rule"] == sides.count(0) + 2 * sides.count(1) + 1, key  # nothing where there is no interval
+    assert set(answered.budgets["steps"]) == {230, 920}
+    assert page.evaluate(COUNT, "chart-budget")["symbol"] >= len(answered.budgets)
 
 
 def test_every_curve_is_drawn(page, made):
@@ -120,6 +123,7 @@ def test_every_curve_is_drawn(page, made):
     assert found["area"] == means
     assert found["line"] == len(rows) + means
     assert found["text"] == 4  # the rate falls once, said in each of four pictures
+    assert found["rule"] == 8  # there, and at chance
 
 
 def test_a_tooltip_names_the_run(page, made):
@@ -149,24 +153,49 @@ def test_downloaded_numbers_are_those_of_the_tables(page, made):
 def test_numbers_on_the_page_are_those_of_the_tables(page, made):
     """Mean and spread of every cell, read from the table that a browser shows."""
     heads = page.locator("#cells + figure th").all_inner_texts()
-    at = {name: heads.index(name) for name in ("steps", "shortcut", "depth", "training error %, mean ± sd", "MACs")}
+    at = {name: heads.index(name) for name in ("steps", "net", "depth", "training error %, mean ± sd", "MACs")}
     cells = pl.read_csv(made[1] / "tables" / "cells.csv")
     lines = page.locator("#cells + figure tbody tr").all()
     assert len(lines) == len(cells)
     for line in lines:
         steps, shortcut, depth, error, macs = (line.locator("td").all_inner_texts()[place] for place in at.values())
-        row = cells.filter(steps=int(steps), shortcut=shortcut, depth=int(depth)).row(0, named=True)
+        row = cells.filter(
+            steps=int(steps), shortcut="none" if shortcut == "plain" else shortcut, depth=int(depth)
+        ).row(0, named=True)
         mean, _, sd = error.partition(" ± ")
         assert mean == f"{100 * row['train_error_mean']:.2f}"
         assert sd == ("" if row["train_error_sd"] is None else f"{100 * row['train_error_sd']:.2f}")
         assert int(macs.replace(",", "")) == row["macs"]
 
 
+def test_undecided_is_explained_below_the_gaps(page, made):
+    """Gap, interval, verdict and what would settle it, one line per gap; the words in a sentence above."""
+    heads = page.locator("#read-gaps th").all_inner_texts()
+    lines = [
+        dict(zip(heads, row.locator("td").all_inner_texts(), strict=True))
+        for row in page.locator("#read-gaps tbody tr").all()
+    ]
+    gaps = made[0].gaps
+    assert len(lines) == len(gaps)
+    assert {line["what would settle it"] for line in lines} == set(gaps["needed"].fill_null(""))
+    assert "Undecided: the interval crosses the margin" in page.locator("#gaps ~ p").first.inner_text()
+
+
+def test_tables_are_not_cut_without_a_hint(page):
+    """No height below 60 rows; what is wider than the page scrolls."""
+    for place in page.locator(".wide").all():
+        rows = place.locator("tbody tr").count()
+        high, room = place.evaluate("place => [place.scrollHeight, place.clientHeight]")
+        assert rows > 60 or high <= room + 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= DESKTOP["width"]
+
+
 def test_badges_lead_to_the_runs(page, made):
     answered, folder, _ = made
     for badge in answered.badges:
         card = page.locator(f"#badge-{badge.name.lower()}")
-        assert badge.sentence in card.text_content()
+        assert card.locator(".word").text_content() == badge.word
+        assert card.locator(".lines li span:last-child").all_text_contents() == list(badge.lines)
         links = [link.get_attribute("href") for link in card.locator("a").all()]
         assert len(links) == len(badge.runs)
         for link in links:

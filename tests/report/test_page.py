@@ -114,13 +114,13 @@ def test_the_answer_is_said_and_not_computed(tmp_path, kept):
 
     def other(answered):
         gaps = answered.gaps.with_columns(verdict=pl.lit("as the oracle said"), gap_points=pl.lit(12.345))
-        badge = replace(answered.badges[0], word="a word", sentence="a sentence & its number")
+        badge = replace(answered.badges[0], word="a word", where="somewhere <", lines=("a line & its number",))
         return replace(answered, gaps=gaps, badges=(badge,), notes=("a note < of mine",))
 
     html, drawings = text_of(outputs, kept, change=other)
     assert "as the oracle said" in json.dumps(drawings["gaps"].chart.to_dict())
     assert set(drawings["gaps"].data["gap_points"]) == {12.345}
-    for said in ("a word", "a sentence &amp; its number", "a note &lt; of mine"):
+    for said in ("a word", "somewhere &lt;", "a line &amp; its number", "a note &lt; of mine"):
         assert said in html
 
 

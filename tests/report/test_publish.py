@@ -1,5 +1,6 @@
 """The lab notebook: complete or not at all, of a commit or not at all, without local paths."""
 
+import json
 import re
 import subprocess
 
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from report.synthetic import HTML, Grid, write_records
+from reslab.analysis.wording import net
 from reslab.commands import report
 
 
@@ -30,17 +32,22 @@ def test_the_notebook_says_all(place, capsys):
     folder = place / "experiments" / "toy"
     text = (folder / "README.md").read_text()
     titles = re.findall(r"^## (\w+)", text, re.M)
-    assert titles == ["Question", "Prediction", "Protocol", "Result", "Verdict"]
+    assert titles == ["Question", "Prediction", "Verdict", "Protocol", "Result"]
     assert "<script" not in text
     assert "plain nets degrade" in text  # the prediction
+    training = "optimiser sgd (momentum 0.9); weight decay 0.0001 on conv; schedule constant; "
+    assert training + "warm-up 20 steps at 0.1 x lr; augmentation pad 4" in text
+    for said in ("versions", "hardware", "torch 2.13.0", "momentum"):
+        assert text.lower().count(said) == 1, said  # once, since all runs agree
     for said in ("reslab train experiment=toy", "torch 2.13.0", "0123456789ab", "AVX512", "0.25 points", "n = 3, 5, 8"):
         assert said in text
     gaps = pl.read_csv(folder / "gaps.csv")
     for row in gaps.iter_rows(named=True):  # the table of the notebook says what the CSV says
-        shown = f"{row['gap_points']:+.2f} | \\[{row['lower_points']:.2f}, {row['upper_points']:.2f}\\]"
-        assert (
-            f"| {row['shortcut']} | {row['depth']} | {row['against']} | {row['n']} | {shown} | {row['verdict']}" in text
-        )
+        shown = f"{row['gap_points']:+.2f} \\[{row['lower_points']:+.2f}, {row['upper_points']:+.2f}\\]"
+        line = f"| {net(row['shortcut'])} | {row['depth']} | {row['against']} | {row['n']} | {shown} |"
+        assert f"{line} {row['verdict']} |" in text  # the verdict
+        levels = f"{row['lower_level']:.2g} / {row['upper_level']:.2g}"
+        assert f"{line} {levels} | {row['verdict']} |" in text  # the result
     linked = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert "figures/depth.png" in linked
     for path in linked:
@@ -99,10 +106,28 @@ def test_the_refusal_looks_at_the_whole_repository(place, monkeypatch):
         publish()
 
 
-def test_outside_a_repository_there_is_nothing_to_commit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("begun", [False, True])
+def test_without_a_commit_nothing_is_published(tmp_path, monkeypatch, begun):
     monkeypatch.chdir(tmp_path)
+    if begun:
+        subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     write_records(tmp_path / "outputs")
+    with pytest.raises(ValueError, match="git init and commit first"):
+        publish()
+    assert not (tmp_path / "experiments").exists()
+    assert not (tmp_path / "outputs" / "reports").exists()
+
+
+def test_versions_are_told_apart_where_they_differ(place):
+    """What is equal is said once; a table holds the rest."""
+    write_records(place / "outputs")
+    file = next(place.glob("outputs/runs/*-none-d8-*/seed=0/result.json"))
+    result = json.loads(file.read_text())
+    file.write_text(json.dumps(result | {"versions": result["versions"] | {"torch": "9.9"}}))
     assert publish() == 0
+    text = (place / "experiments" / "toy" / "README.md").read_text()
+    assert "Versions: reslab 0.1.0." in text
+    assert "| reslab train experiment=toy | torch 9.9 | 1 | plain |" in text
 
 
 def test_watching_ends_when_all_have_ended(place, monkeypatch, capsys):

@@ -78,5 +78,5 @@ def test_origins_count_every_ended_run_once(answered):
     made = evidence.origins(answered)
     assert made["runs"].sum() == 17
     assert made["command"].to_list() == ["reslab train experiment=toy"]
-    assert made["shortcuts"].to_list() == ["plain (none), identity"]
+    assert made["shortcuts"].to_list() == ["plain, identity"]
     assert "1 threads" in made["hardware"][0]

@@ -1,6 +1,7 @@
 """A run folder that is no longer what was planned is named, whatever was done to it."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -10,10 +11,12 @@ import yaml
 from omegaconf import OmegaConf
 
 from cells import composed
+from reslab.launch.freeze import flat
 from reslab.runs import integrity
 from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.runs.identity import cell_hash
-from reslab.runs.integrity import problems
+from reslab.runs.integrity import RESULT, problems
+from reslab.runs.plan import plan_file, read_plan
 
 
 @pytest.fixture
@@ -23,12 +26,11 @@ def folder(finished_run, tmp_path):
 
 @pytest.fixture
 def entry(finished_run):
-    result = read_json(finished_run / "result.json")
-    return {"cell": result["cell"], "seed": result["seed"]}
+    return read_plan(plan_file(finished_run.parents[2], "adhoc"))[0]
 
 
 def change(path, **values):
-    write_json(path, read_json(path) | values)
+    path.write_text(json.dumps(read_json(path) | values))
 
 
 def test_a_finished_run_is_whole(folder, entry):
@@ -98,13 +100,96 @@ def test_a_whole_folder_of_another_seed(folder, entry):
     assert said == ["config.yaml has seed 0 where 1 was planned", "result.json is of seed 0 where 1 was planned"]
 
 
-@pytest.mark.parametrize("part", ["train", "test", "validation"])
-def test_a_number_typed_by_hand(folder, entry, part):
-    score = read_json(folder.result)[part]
-    change(folder.result, **{part: score | {"error": score["error"] + 0.01}})
-    assert problems(folder, entry) == [f"result.json: {part}.error is not errors / n"]
-    change(folder.result, **{part: "good"})
-    assert problems(folder, entry) == [f"result.json: {part}.error is not errors / n"]
+HALF = {"error": 0.5, "errors": 5, "n": 10, "cross_entropy": 1.0}
+SCORES = [
+    HALF | {"error": 0.51},
+    HALF | {"error": -0.5, "errors": -5},
+    HALF | {"error": 5.0, "errors": 50},
+    HALF | {"error": 0.0, "errors": 0, "n": 0},
+    HALF | {"error": True, "errors": True, "n": True},
+    HALF | {"errors": 0.5, "n": 1.0},
+    HALF | {"errors": math.nan, "error": math.nan},
+    HALF | {"errors": "5"},
+    *(HALF | {"cross_entropy": value} for value in (-3.0, math.nan, math.inf, "1", True)),
+    {"error": 0.0},
+    {},
+    None,
+    "good",
+    [1],
+]
+
+
+@pytest.mark.parametrize("part", ["train", "train_fresh_norm", "test", "validation"])
+@pytest.mark.parametrize("score", SCORES, ids=str)
+def test_a_score_typed_by_hand(folder, entry, part, score):
+    change(folder.result, **{part: score})
+    (said,) = problems(folder, entry)
+    assert re.fullmatch(rf"result.json has {part}=.*, not a score: 0 <= errors <= n.*it was edited", said)
+
+
+@pytest.mark.parametrize("score", [HALF, HALF | {"cross_entropy": None}, HALF | {"error": 1.0, "errors": 10}], ids=str)
+def test_a_score_within_its_bounds(folder, entry, score):
+    change(folder.result, test=score)
+    assert problems(folder, entry) == []
+
+
+@pytest.mark.parametrize("outcome", ["weird", None, 5, ["trained"], True, "absent"])
+def test_an_outcome_of_no_kind(folder, entry, outcome):
+    change(folder.result, outcome=outcome)
+    if outcome == "absent":
+        result = read_json(folder.result)
+        del result["outcome"]
+        write_json(folder.result, result)
+    assert "lacks outcome" in problems(folder, entry)[0] or "not one of trained, at_" in problems(folder, entry)[0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "needed"),
+    [("trained", ["cell", "seed", "train"]), ("at_chance", ["cell", "seed", "train"]), ("diverged", ["cell", "seed"])],
+)
+def test_what_an_outcome_needs(folder, entry, outcome, needed):
+    write_json(folder.result, {"outcome": outcome, "reason": None})
+    assert problems(folder, entry) == [f"result.json lacks {name}: it was edited" for name in needed]
+
+
+ODD = [("images_per_second", value) for value in ("fast", -5.0, math.inf, True)]
+ODD += [("hardware", value) for value in ("cpu", {"device": 5}, {"threads": "x"}, {"threads": [1]}, {"cores": 0})]
+ODD += [("times", value) for value in ("x", {"fit": "x"}, {"fit": math.nan}, [1.0])]
+ODD += [("versions", value) for value in ("x", ["a"], {"torch": 2})]
+ODD += [("params", value) for value in ("many", [1], -1, 0.5, True)] + [("step", value) for value in ("x", -1, 1.5)]
+ODD += [("seed", value) for value in (False, 0.0, "0")] + [("reason", {"a": 1}), ("commit", 5), ("weights", 5)]
+NULLABLE = ("reason", "first_bad_step", "evaluation_subset", "norm_params", "macs")
+
+
+@pytest.mark.parametrize(("name", "value"), [*ODD, *((name, None) for name in RESULT if name not in NULLABLE)])
+def test_a_field_that_does_not_hold_what_it_should(folder, entry, name, value):
+    change(folder.result, **{name: value})
+    assert problems(folder, entry)[0].startswith(f"result.json has {name}=")
+
+
+@pytest.mark.parametrize("name", NULLABLE)
+def test_a_field_that_may_be_null(folder, entry, name):
+    change(folder.result, **{name: None})
+    assert problems(folder, entry) == []
+
+
+def test_every_field_of_a_result_has_its_rule(folder):
+    assert set(read_json(folder.result)) - {"schema"} == set(RESULT)
+
+
+COLUMNS = {"depth": 56, "width": 32, "shortcut": "none", "norm": "absent", "net": "keras_v2", "intervention": "late"}
+COLUMNS |= {"block": "bottleneck", "order": "pre", "lr": 0.2, "steps": 13, "batch": 32, "precision": "bf16-mixed"}
+
+
+@pytest.mark.parametrize(("name", "value"), (COLUMNS | {"classes": 100}).items())
+def test_a_plan_that_was_edited(folder, entry, name, value):
+    (said,) = problems(folder, entry | {name: value})
+    assert said == f"config.yaml has {name}={entry[name]} where the plan has {name}={value}: the plan was edited"
+
+
+@pytest.mark.parametrize("name", ["data", "recipe"])
+def test_the_same_cell_may_be_planned_under_another_name(folder, entry, name):
+    assert problems(folder, entry | {name: "mine"}) == []
 
 
 def test_a_torn_result(folder, entry):
@@ -112,9 +197,15 @@ def test_a_torn_result(folder, entry):
     assert problems(folder, entry) == ["result.json is torn; the run counts as not ended"]
 
 
-def test_a_failure_has_no_cell_to_compare(folder, entry):
-    write_json(folder.result, {"outcome": "failed", "reason": "no"})
-    assert problems(folder, entry) == []
+def test_a_failure_needs_no_cell_but_none_of_another_run(folder, entry):
+    for more in ({}, {"cell": entry["cell"], "seed": entry["seed"]}):
+        write_json(folder.result, {"outcome": "failed", "reason": "no"} | more)
+        assert problems(folder, entry) == []
+    write_json(folder.result, {"outcome": "failed", "cell": "z" * 64, "seed": 77})
+    assert problems(folder, entry) == [
+        f"result.json is of cell zzzzzzzz where {entry['cell'][:8]} was planned",
+        f"result.json is of seed 77 where {entry['seed']} was planned",
+    ]
 
 
 @pytest.mark.parametrize("name", ["result.json", "status.json", "metrics.jsonl"])
@@ -153,7 +244,7 @@ def test_the_fast_way_equals_the_slow_one(tmp_path, words):
     OmegaConf.save(OmegaConf.create(config), path)
     slow = cell_hash(OmegaConf.to_container(OmegaConf.load(path)))
     assert slow == cell_hash(config)
-    assert problems(RunFolder(tmp_path), {"cell": slow, "seed": config["seed"]}) == []
+    assert problems(RunFolder(tmp_path), flat(config) | {"cell": slow, "seed": config["seed"]}) == []
 
 
 def test_sections_put_together_are_the_file(finished_run):

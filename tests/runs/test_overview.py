@@ -1,5 +1,7 @@
 """The view of an experiment: every state is told, counts add up, and time left only where something tells it."""
 
+import json
+import math
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.runs.overview import overview
 from reslab.runs.plan import add_to_plan, plan_file
 from reslab.runs.status import process_identity, write_status
+from runs.lines import line
 
 CONFIG = {"depth": 8, "width": 16, "recipe": {"lr": 0.1}}
 PART = {"error": 0.25, "errors": 1, "n": 4, "cross_entropy": 1.0}
@@ -32,9 +35,7 @@ class Lab:
 
     def plan(self, **changes):
         seed = next(self.seeds)
-        entry = {"cell": self.cell, "seed": seed, "label": "net", "folder": f"runs/net/seed={seed}", "steps": 100}
-        entry |= {"batch": 10, "macs": 1000, "data": "digits", "precision": "fp32", "block": "basic", "order": "post"}
-        entry |= {"shortcut": "none", "norm": "batch", "net": "cifar", "depth": 8, "width": 16, **changes}
+        entry = line(self.cell, seed, folder=f"runs/net/seed={seed}", **changes)
         add_to_plan(plan_file(self.outputs, "mine"), [entry])
         return RunFolder(self.outputs / entry["folder"])
 
@@ -118,11 +119,11 @@ def test_steps_rate_and_heartbeat(lab):
     assert record["seconds_left"] == 12.0
 
 
-@pytest.mark.parametrize("value", ["fast", None, [], True, {"a": 1}])
+@pytest.mark.parametrize("value", ["fast", None, [], True, {"a": 1}, -4, -math.inf, math.inf, math.nan])
 def test_a_status_may_hold_anything(lab, value):
-    lab.begun(step=value, rate=value)
-    folder = lab.begun()
-    write_json(folder.status, read_json(folder.status) | {"heartbeat": value})
+    for changes in ({"step": value, "rate": value}, {"heartbeat": value}):
+        folder = lab.begun()
+        folder.status.write_text(json.dumps(read_json(folder.status) | changes))
     for run in lab.look().runs:
         assert run.step == 0
         assert run.rate is None

@@ -11,15 +11,10 @@ import pytest
 from reslab.runs.folder import RunFolder, write_json
 from reslab.runs.pace import Speed, Wanted, clock, distinct, estimate, makespan, recorded
 from reslab.runs.plan import add_to_plan, plan_file
+from runs.lines import line as entry
 
 HERE = {"machine": platform.machine(), "system": platform.platform(), "cores": os.cpu_count()}
 HERE |= {"threads": 1, "device": "cpu", "capability": "?"}
-ENTRY = {"block": "basic", "order": "post", "shortcut": "none", "norm": "batch", "net": "cifar", "depth": 8}
-ENTRY |= {"width": 16, "macs": 1000, "batch": 10, "steps": 100, "data": "digits", "precision": "fp32"}
-
-
-def entry(cell="a", seed=0, **changes):
-    return {"cell": cell, "seed": seed, "folder": f"runs/{cell}/seed={seed}", **ENTRY, **changes}
 
 
 def result(step=0.5, *, steps=100, measuring=4.0, macs=1000, batch=10, **changes):
@@ -27,7 +22,9 @@ def result(step=0.5, *, steps=100, measuring=4.0, macs=1000, batch=10, **changes
     spent = measuring * macs / 1000
     times = {"build": 0.5, "open": 0.25, "close": 0.25, "fit": step * steps + spent / 2, "evaluate": spent / 2}
     made = {"outcome": "trained", "hardware": HERE, "times": times, "step": steps, "images_per_second": batch / step}
-    return made | {part: {"n": n} for part, n in (("train", 60), ("validation", 20), ("test", 20))} | changes
+    parts = (("train", 60), ("validation", 20), ("test", 20))
+    scores = {part: {"n": n, "errors": 0, "error": 0.0, "cross_entropy": None} for part, n in parts}
+    return made | {"cell": "a", "seed": 0} | scores | changes
 
 
 def record(outputs, planned, made, name="mine"):
@@ -72,6 +69,7 @@ def test_no_record_no_number(tmp_path):
         {"images_per_second": None},
         {"times": {}},
         {"train": "edited"},
+        {"seed": 1},
     ],
 )
 def test_a_record_that_tells_nothing_of_this_machine(tmp_path, changes):

@@ -7,11 +7,8 @@ import sys
 
 import pytest
 
-from reslab.runs.plan import add_to_plan, experiments, plan_file, read_plan
-
-
-def entry(cell="a", seed=0, **facts):
-    return {"cell": cell, "seed": seed, "label": f"{cell}{seed}", **facts}
+from reslab.runs.plan import FIELDS, add_to_plan, experiments, plan_file, read_plan
+from runs.lines import line as entry
 
 
 def pairs(path):
@@ -64,7 +61,7 @@ def test_a_torn_last_line_is_passed_over_and_closed(path, cut):
     assert pairs(path) == [("a", 0), ("a", 1), ("b", 0)]
 
 
-@pytest.mark.parametrize("line", ["", "7", "null", "[1]", '{"cell": "x"}', '{"cell": [], "seed": 0}', "{"])
+@pytest.mark.parametrize("line", ["", "7", "null", "[1]", "{", "\x00\xff{]"])
 def test_lines_that_are_no_entries_are_passed_over(path, line):
     path.parent.mkdir(parents=True)
     path.write_text(line + "\n")
@@ -74,21 +71,24 @@ def test_lines_that_are_no_entries_are_passed_over(path, line):
 
 
 WRITER = """
+import json
 import sys
 from pathlib import Path
 from reslab.runs.plan import add_to_plan
-path, who = Path(sys.argv[1]), sys.argv[2]
+path, who, line = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()  # all begin at once
 for seed in range(40):
-    add_to_plan(path, [{"cell": "shared", "seed": seed, "pad": "x" * 3000}, {"cell": who, "seed": seed}])
+    own, shared = line | {"cell": who, "seed": seed}, line | {"cell": "shared", "seed": seed, "pad": "x" * 3000}
+    add_to_plan(path, [shared, own])
 """
 
 
 def test_concurrent_writers_lose_nothing_and_write_nothing_twice(path):
     path.parent.mkdir(parents=True)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(who)], **pipes) for who in range(3)]
+    command, line = [sys.executable, "-c", WRITER, str(path)], json.dumps(entry())
+    writers = [subprocess.Popen([*command, str(who), line], **pipes) for who in range(3)]
     for writer in writers:
         assert writer.stdout.readline() == b"ready\n"
     for writer in writers:
@@ -106,12 +106,13 @@ def test_concurrent_writers_lose_nothing_and_write_nothing_twice(path):
 def test_a_writer_waits_for_the_one_before_it_and_then_sees_its_lines(path):
     path.parent.mkdir(parents=True)
     script = (
-        "import sys\nfrom pathlib import Path\nfrom reslab.runs.plan import add_to_plan\nprint('begins', flush=True)\n"
-        "print(add_to_plan(Path(sys.argv[1]), [{'cell': 'a', 'seed': 0}]), flush=True)\n"
+        "import json, sys\nfrom pathlib import Path\nfrom reslab.runs.plan import add_to_plan\n"
+        "print('begins', flush=True)\nprint(add_to_plan(Path(sys.argv[1]), [json.loads(sys.argv[2])]), flush=True)\n"
     )
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        other = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+        command = [sys.executable, "-c", script, str(path), json.dumps(entry())]
+        other = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert other.stdout.readline() == b"begins\n"
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(0.3)
@@ -136,3 +137,44 @@ def test_a_plan_of_another_schema_is_refused_with_a_sentence(path):
         with pytest.raises(ValueError, match="has schema 2, this version reads 1; use another outputs=FOLDER"):
             touch(path)
     assert path.read_bytes() == before
+
+
+TYPED = [(name, "x" if isinstance(value, int | float) else 5) for name, value in entry().items()]
+TYPED += [("command", 5), ("overrides", "x"), ("overrides", [1])]
+VALUES = [("classes", 1), ("depth", 8.5), ("depth", 0), ("seed", -1), ("seed", True), ("seed", 2**63), ("lr", 0)]
+VALUES += [("lr", float("nan")), ("lr", float("inf")), ("batch", 0), ("macs", -1), ("cell", ""), ("shortcut", None)]
+VALUES += [("folder", where) for where in ("/etc", "../../x", "runs/../seed=0", "runs/a/seed=0/../x", "nowhere", "")]
+
+
+@pytest.mark.parametrize(("name", "value"), [*TYPED, *VALUES])
+def test_a_line_that_does_not_hold_what_it_should_is_refused(path, name, value):
+    add_to_plan(path, [entry("a", 0), entry("b", 0) | {name: value}])
+    before = path.read_bytes()
+    for touch in (read_plan, lambda path: add_to_plan(path, [entry("c", 0)])):
+        with pytest.raises(
+            ValueError, match=rf"line 2 of .*plan.jsonl has {name}=.*another version or edited.*outputs="
+        ):
+            touch(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_line_that_lacks_a_field_is_refused(path, name):
+    path.parent.mkdir(parents=True)
+    lines = [entry("a", 0), {key: value for key, value in entry("b", 0).items() if key != name}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ValueError, match=rf"line 2 of .*plan.jsonl lacks {name}: written by another version or edited"):
+        read_plan(path)
+
+
+def test_costs_may_be_unknown_and_later_columns_absent(path):
+    """A user's own layer hides its costs; lines of 0.1 have no command."""
+    made = entry() | {"params": None, "norm_params": None, "macs": None}
+    add_to_plan(path, [made, made | {"seed": 1, "command": "reslab train", "overrides": ["seed=1"]}])
+    assert [line.get("command") for line in read_plan(path)] == [None, "reslab train"]
+
+
+def test_a_plan_that_is_a_folder(path):
+    path.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"plan.jsonl cannot be read \(Is a directory\); use another outputs=FOLDER"):
+        read_plan(path)

@@ -45,18 +45,18 @@ def test_appended_never_rewritten(tmp_path):
 
 def test_where_attempts_overlap_the_highest_counts(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    write(path, 1, *({"step": step, "x": "old"} for step in (0, 10, 20, 30)))
-    write(path, 2, *({"step": step, "x": "new"} for step in (20, 30, 40)))
+    write(path, 1, *({"step": step, "x": 1.0} for step in (0, 10, 20, 30)))
+    write(path, 2, *({"step": step, "x": 2.0} for step in (20, 30, 40)))
     found = [(row["step"], row["attempt"], row["x"]) for row in read_rows(path)]
-    assert found == [(0, 1, "old"), (10, 1, "old"), (20, 2, "new"), (30, 2, "new"), (40, 2, "new")]
+    assert found == [(0, 1, 1.0), (10, 1, 1.0), (20, 2, 2.0), (30, 2, 2.0), (40, 2, 2.0)]
 
 
 def test_the_highest_attempt_and_not_the_last_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    write(path, 3, {"step": 1, "x": "three"})
-    write(path, 10, {"step": 1, "x": "ten"})
-    write(path, 2, {"step": 1, "x": "two"})
-    assert [row["x"] for row in read_rows(path)] == ["ten"]
+    write(path, 3, {"step": 1, "x": 3.0})
+    write(path, 10, {"step": 1, "x": 10.0})
+    write(path, 2, {"step": 1, "x": 2.0})
+    assert [row["x"] for row in read_rows(path)] == [10.0]
 
 
 @pytest.mark.parametrize("cut", range(1, 46, 4))
@@ -103,6 +103,23 @@ def test_lines_that_are_no_rows_are_passed_over(tmp_path, line):
     path.write_bytes((line + "\n").encode("latin-1"))
     write(path, 1, {"step": 0})
     assert [row["step"] for row in read_rows(path)] == [0]
+
+
+@pytest.mark.parametrize("name", ["step", "attempt"])
+@pytest.mark.parametrize("value", ["x", "9", None, -5, 3.5, 1e18, True, [1], {"a": 1}, math.nan])
+def test_a_row_without_a_step_and_an_attempt_is_passed_over(tmp_path, name, value):
+    """Beside one of the same step, so that it has to be compared."""
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"attempt": 1, "step": 0, "x": 1.0}, {"attempt": 1, "step": 0, "x": 2.0} | {name: value}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_rows(path) == rows[:1]
+
+
+@pytest.mark.parametrize("value", ["x", "0.5", True, [1], {"a": 1}, math.nan, math.inf, -math.inf, 10**400])
+def test_a_value_that_is_no_number_is_absent(tmp_path, value):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(json.dumps({"attempt": 1, "step": 0, "lr": 0.1, "train/error": value}) + "\n")
+    assert read_rows(path) == [{"attempt": 1, "step": 0, "lr": 0.1}]
 
 
 def test_no_file_no_rows(tmp_path):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from reslab.runs.folder import RunFolder, write_json
-from reslab.runs.status import boot_id, process_identity, start_time, state, write_status
+from reslab.runs.status import boot_id, foreign, process_identity, start_time, state, write_status
 
 
 @pytest.fixture
@@ -121,3 +121,17 @@ def test_the_start_time_of_a_process_with_an_odd_name():
         child.kill()
         child.wait()
         child.stdout.close()
+
+
+@pytest.mark.parametrize("beat", [None, "x", [], True, float("nan"), -1])
+def test_on_another_machine_without_a_heartbeat(folder, beat):
+    forge(folder, host="another")
+    folder.status.write_text(json.dumps(json.loads(folder.status.read_text()) | {"heartbeat": beat}))
+    assert state(folder) == "interrupted"
+
+
+@pytest.mark.parametrize("name", ["result.json", "status.json", "metrics.jsonl"])
+def test_a_record_of_another_schema_alone(folder, name):
+    (folder.path / name).write_text('{"schema": 2, "state": "running"}\n')
+    assert state(folder) == "other schema"
+    assert foreign(folder)[0].startswith(f"{name} has schema 2, this version reads 1")

@@ -10,7 +10,10 @@ import time
 import pytest
 
 from reslab.runs.folder import RunFolder, read_json, write_json
+from reslab.runs.integrity import split
+from reslab.runs.plan import add_to_plan, plan_file, read_plan
 from reslab.tracking import mirror
+from reslab.tracking.push import gather
 from tracking import troubles
 from tracking.conftest import LIMITS, Lab, until
 from tracking.test_online import SLACK, arrived, by_place, rows
@@ -210,8 +213,6 @@ def test_a_run_that_failed_is_pushed_as_failed(lab, wandb):
 
 @online
 def test_a_run_that_two_experiments_share_is_found_under_both(lab, wandb, records):
-    from reslab.runs.plan import add_to_plan, plan_file, read_plan
-
     assert lab.push()[0] == 0
     entries = read_plan(plan_file(records, "adhoc"))[:2]
     add_to_plan(plan_file(records, "second"), [entry | {"experiment": "second"} for entry in entries])
@@ -233,6 +234,24 @@ def test_project_and_entity_of_the_command_win(lab, wandb, records):
     assert code == 0, said
     assert "/team/elsewhere" in said
     assert {run.project for run in wandb.runs.values()} == {"elsewhere"}
+
+
+EDITS = {"broken": ": : [", "no tracking": "", "tracking is no table": "tracking: 5\n"}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_config_that_was_edited_beside_the_cell_is_left_out_and_named(records, edit):
+    folder, entries = folders(records)[0], read_plan(plan_file(records, "adhoc"))
+    text = folder.config.read_text()
+    if edit == "broken":
+        text += EDITS[edit]
+    else:
+        text = text.replace(split(text)["tracking"], EDITS[edit])
+    folder.config.write_text(text)
+    ended, left = gather(records, entries)
+    assert len(ended) == len(entries) - 1
+    assert len(left) == 1
+    assert left[0].endswith("config.yaml cannot be read: it was edited")
 
 
 @online

@@ -19,7 +19,7 @@ from reslab.launch.doctor.worker import worker_checks
 from reslab.launch.formats import check_format
 from reslab.launch.freeze import resolve_verb
 
-MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
+MARKS = {"ok": "[green]ok[/]     ", "note": "note   ", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reslab.launch.checks import check_name
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
-from reslab.runs.plan import experiments, plan_file, read_plan
+from reslab.runs.plan import NoRunsError, plan_file, read_plan
 from reslab.tracking.mode import NO_KEY, has_key
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def main(arguments: list[str]) -> int:
     name, outputs = check_name(str(config["experiment"])), Path(config["outputs"]).absolute()
     entries = read_plan(plan_file(outputs, name))
     if not entries:
-        known = ", ".join(experiments(outputs)) or "none"
-        raise ValueError(f"no runs of experiment={name} in {outputs}; it has {known}; reslab train experiment={name}")
+        raise NoRunsError(outputs, name)
     if not has_key():
         raise ValueError(NO_KEY)
     os.environ.setdefault("WANDB_HTTP_TIMEOUT", str(config["init_timeout"]))  # read when W&B is imported

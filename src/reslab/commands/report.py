@@ -10,7 +10,7 @@ from reslab.launch.checks import check_name
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
 from reslab.report.console import show, show_files
-from reslab.report.evidence import complete, coverage, next_command
+from reslab.report.evidence import complete, coverage, following
 
 EVERY = 5  # seconds between two looks at the records
 
@@ -37,9 +37,11 @@ def main(arguments: list[str]) -> int:
     if config["publish"]:
         files += publish(answered, drawn, folder, notebook)
     show_files(files, out)
-    command = None if complete(answered) else next_command(answered, outputs)
-    if command:
+    ahead = following(answered, outputs)
+    for command in ahead.first if ahead else ():
         out.print(f"next: {command}", markup=False, soft_wrap=True)
+    if ahead:
+        out.print(f"      ({ahead.reason})", markup=False, soft_wrap=True)
     return 0
 
 

@@ -1,6 +1,5 @@
 """`reslab status [experiment=NAME]`: how far the runs are, as their folders tell; `watch=true` goes on looking."""
 
-import difflib
 import json
 import sys
 import time
@@ -15,7 +14,7 @@ from reslab.launch.formats import check_format
 from reslab.launch.freeze import resolve_verb
 from reslab.report.progress import drawn, experiments_table, headline
 from reslab.runs.overview import Overview, overview
-from reslab.runs.plan import experiments
+from reslab.runs.plan import NoRunsError, experiments
 
 EVERY, QUIET = 1.0, 5.0  # seconds between two looks on a terminal, and between two lines where there is none
 
@@ -48,13 +47,8 @@ def main(arguments: list[str]) -> int:
 
 def known(outputs: Path, experiment: str) -> str:
     """The same name; ValueError for an experiment that has no plan."""
-    names = experiments(outputs)
-    if check_name(experiment) not in names:
-        near = difflib.get_close_matches(experiment, names, n=1)
-        raise ValueError(
-            f"no runs of experiment={experiment} in {outputs}; it has {', '.join(names) or 'none'}"
-            + (f"; did you mean {near[0]}?" if near else f"; to make them: reslab train experiment={experiment}")
-        )
+    if check_name(experiment) not in experiments(outputs):
+        raise NoRunsError(outputs, experiment)
     return experiment
 
 

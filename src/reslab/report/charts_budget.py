@@ -1,4 +1,4 @@
-"""The gap against the budget: the same nets trained for longer."""
+"""The gap against the budget: the same nets trained for longer, against the same shallower ones."""
 
 from typing import Any
 
@@ -6,68 +6,79 @@ import altair as alt
 import polars as pl
 
 from reslab.analysis.answer import Answer
-from reslab.report import style
+from reslab.report import bounds, style
 from reslab.report.drawing import Drawing
-from reslab.report.names import arm, budgets, order
+from reslab.report.names import arm, nets, order, ranks, sorted_rows
+from reslab.report.tables_differences import gap_table
 
 
 def budget(answered: Answer) -> Drawing | None:
-    """Gaps of the contexts that differ from the main one in their steps and in nothing else; None for one budget."""
-    if answered.gaps.is_empty():
+    """Gaps at several budgets on the depths that all of them have; None for one budget."""
+    if answered.budgets.is_empty():
         return None
-    data = answered.gaps.filter(pl.col("context").is_in(budgets(answered)))
-    several = data.group_by("shortcut", "depth").agg(pl.col("steps").n_unique()).filter(pl.col("steps") > 1)
-    data = data.join(several.drop("steps"), on=["shortcut", "depth"], maintain_order="left")
-    if data.is_empty():
-        return None
+    data = sorted_rows(answered.budgets, ranks(answered))
     low, high = min(data["n"]), max(data["n"])
     delta = answered.study.delta
-    caption = (
-        "Gap (percent points of clean training error, deeper less shallower) against the budget (optimiser steps, log "
-        f"axis), n = {low if low == high else f'{low} to {high}'} seeds; all else equal. Bar: the interval [L, U] that "
-        f"decides, as above; a side without a bar has no bound. Grey: the margin of ±{delta:g} points. "
-        "Open marks: interim numbers, which decide nothing."
+    table = data.with_columns(value="gap_points")
+    axis = style.points(*bounds.reach(table, delta), delta)
+    references = sorted(set(data["against"]))
+    against = f"depth {references[0]}" if len(references) == 1 else "the shallower depth with the largest gap"
+    brief = (
+        f"Gap (percent points of clean training error, a depth less {against}) against the budget (optimiser steps, "
+        f"log axis), n = {low if low == high else f'{low} to {high}'} seeds; every budget is judged on the depths that "
+        f"all budgets have, all else equal. {bounds.DECIDES}"
     )
-    return Drawing(_chart(data, delta), caption, data)
+    drawn = bounds.ends(table, low=axis.low, high=axis.high)
+    unusual = bool((drawn["open"] != "").any() or (drawn["none"] | drawn["look"].is_null()).any())
+    caption = f"{brief}{bounds.OPEN * unusual}Grey: the margin of ±{delta:g} points. {axis.said}"
+    chart = _chart(drawn, axis, delta)
+    return Drawing(chart, caption.strip(), data, gap_table(data), brief=brief.strip())
 
 
-def _chart(data: pl.DataFrame, delta: float) -> Any:
-    found = order(data["shortcut"].to_list())
-    aside = {name: 1 + 0.04 * (place - (len(found) - 1) / 2) for place, name in enumerate(found)}
-    drawn = data.select(
-        *("shortcut", "depth", "steps", "n", "verdict", "against", "interim"),
-        value="gap_points",
+def _chart(table: pl.DataFrame, axis: style.Points, delta: float) -> Any:
+    found = order(table["shortcut"].to_list())
+    aside = {name: 1 + 0.05 * (place - (len(found) - 1) / 2) for place, name in enumerate(found)}
+    reference = {depth: _reference(table, depth) for depth in sorted(set(table["depth"]))}
+    drawn = table.select(
+        *("shortcut", "depth", "steps", "n", "verdict", "against"),
+        *("value", "begin", "end", "open", "tip", "none", "interval"),
+        hollow=pl.col("look").is_null() | pl.col("none"),
         x=pl.col("steps") * pl.col("shortcut").replace_strict(aside, return_dtype=pl.Float64),
-        low=pl.col("lower_points").fill_null(pl.col("gap_points")),
-        high=pl.col("upper_points").fill_null(pl.col("gap_points")),
-        layers=pl.concat_str(pl.col("depth").cast(pl.String), pl.lit(" layers")),
+        layers=pl.col("depth").replace_strict(reference, return_dtype=pl.String),
         arm=pl.col("shortcut").replace_strict({name: arm(name) for name in found}),
+        net=nets(),
         line=pl.col("shortcut").replace_strict(style.lines(found)),
         band_low=pl.lit(-delta),
         band_high=pl.lit(delta),
     )
     steps = sorted(set(drawn["steps"]))
     title = "gap (points)"
-    ticks = alt.Axis(values=steps, format="d", grid=False)
-    x = alt.X("x:Q", title="budget (optimiser steps)", scale=style.log_axis(steps), axis=ticks)
-    scale, axis = style.points(min(*drawn["low"], -delta), max(*drawn["high"], delta), delta)
-    y = alt.Y("value:Q", title=title, scale=scale, axis=axis)
+    ticks = alt.Axis(values=steps, format=",d", grid=False)
+    base = alt.Chart(drawn).encode(
+        x=alt.X("x:Q", title="budget (optimiser steps)", scale=style.log_axis(steps), axis=ticks)
+    )
+    y = alt.Y("value:Q", title=title, scale=axis.scale, axis=axis.axis)
     colour, shape = style.colour(found), style.shape(found)
-    tip = [alt.Tooltip(name) for name in ("arm:N", "depth:Q", "against:Q", "steps:Q", "n:Q", "verdict:N")]
-    tip += [alt.Tooltip(f"{name}:Q", format="+.2f", title=f"{name} (points)") for name in ("value", "low", "high")]
-    base = alt.Chart(drawn).encode(x=x)
-    ends = {"y": alt.Y("mean(band_low):Q", title=title), "y2": alt.Y2("mean(band_high):Q")}
+    tip = [alt.Tooltip("net:N", title="net"), alt.Tooltip("depth:Q"), alt.Tooltip("against:Q", title="against depth")]
+    tip += [alt.Tooltip("steps:Q", format=","), alt.Tooltip("n:Q"), alt.Tooltip("verdict:N")]
+    tip += [alt.Tooltip("value:Q", title="points", format="+.2f"), alt.Tooltip("interval:N")]
+    margin = {"y": alt.Y("mean(band_low):Q", title=title), "y2": alt.Y2("mean(band_high):Q")}
     chart = alt.layer(
-        alt.Chart(drawn).mark_rect(opacity=0.3, color=style.GREY).encode(**ends),
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title), y2="high:Q", color=colour),
+        alt.Chart(drawn).mark_rect(opacity=0.3, color=style.GREY).encode(**margin),
+        *bounds.bars(base, drawn, colour, channel="y", title=title),
         base.mark_line(strokeWidth=1.5).encode(y=y, color=colour, strokeDash=style.dash(found)),
         *(
-            base.transform_filter(f"datum.interim == {str(interim).lower()}")
-            .mark_point(filled=not interim, size=70, opacity=1, strokeWidth=2)
+            base.transform_filter(f"datum.hollow == {str(hollow).lower()}")
+            .mark_point(filled=not hollow, size=70, opacity=1, strokeWidth=2)
             .encode(y=y, color=colour, shape=shape, tooltip=tip)
-            for interim in (False, True)
+            for hollow in (False, True)
         ),
     ).properties(width=240, height=220)
-    depths = [f"{depth} layers" for depth in sorted(set(drawn["depth"]))]
-    facet = alt.Facet("layers:N", title=None, sort=depths, header=alt.Header(labelAnchor="start"))
-    return chart.facet(facet=facet, columns=min(2, len(depths)))
+    facet = alt.Facet("layers:N", title=None, sort=list(reference.values()), header=alt.Header(labelAnchor="start"))
+    return chart.facet(facet=facet, columns=min(2, len(reference)))
+
+
+def _reference(table: pl.DataFrame, depth: int) -> str:
+    """The heading of one picture: the depth, and what it is compared with where that is one depth."""
+    against = sorted(set(table.filter(depth=depth)["against"]))
+    return f"{depth} layers against {against[0]}" if len(against) == 1 else f"{depth} layers"

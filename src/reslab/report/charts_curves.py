@@ -7,9 +7,10 @@ import polars as pl
 
 from reslab.analysis import answer as analysis
 from reslab.analysis.answer import Answer
+from reslab.analysis.wording import net
 from reslab.report import style
 from reslab.report.drawing import Drawing
-from reslab.report.names import arm, order
+from reslab.report.names import arm, nets, order
 
 
 def curves(answered: Answer) -> Drawing | None:
@@ -24,19 +25,21 @@ def curves(answered: Answer) -> Drawing | None:
     data = data.with_columns(percent=100 * pl.max_horizontal("error", pl.lit(floor)))
     data = data.with_columns(role=_roles(data))
     found = order(data["shortcut"].to_list())
-    data = data.with_columns(arm=pl.col("shortcut").replace_strict({name: arm(name) for name in found}))
+    data = data.with_columns(arm=pl.col("shortcut").replace_strict({name: arm(name) for name in found}), net=nets())
     drops = _drops(data)
+    chance = max(answered.runs["chance"].to_list(), default=None)
     seeds = data.group_by("shortcut", "depth").agg(n=pl.col("seed").n_unique())["n"]
     few, many = min(seeds), max(seeds)
     n = f"n = {few}" if few == many else f"n = {few} to {many}"
     context = answered.runs.filter("main")["context"].to_list()[:1]
-    caption = (
+    brief = (
         f"Clean training error (%, log axis, floored at one image: {100 * floor:.3g} %) against optimiser step (log "
         f"axis; step 0 is left out), {', '.join(context)}. Thin lines: runs; thick line: mean over seeds; band: "
         f"smallest to largest seed, pointwise at each step, not a confidence band ({n} in each cell)."
-        + (" Dotted upright line: the learning rate falls." if not drops.is_empty() else "")
     )
-    return Drawing(_chart(data, drops, found), caption, raw)
+    caption = brief + (f" Dashed line: chance, {100 * chance:.3g} %." if chance else "")
+    caption += " Dotted upright line: the learning rate falls." if not drops.is_empty() else ""
+    return Drawing(_chart(data, drops, found, floor=100 * floor, chance=chance), caption, raw, brief=brief)
 
 
 def _roles(data: pl.DataFrame) -> pl.Expr:
@@ -65,13 +68,13 @@ def _drops(data: pl.DataFrame) -> pl.DataFrame:
     return falls.select("step", text=words).head(8)  # a smooth schedule falls at every row; its start is enough
 
 
-def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str]) -> Any:
+def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str], *, floor: float, chance: float | None) -> Any:
     title = "clean training error (%)"
     steps = sorted(set(data["step"]))
     x = alt.X("step:Q", title="optimiser step", scale=style.log_axis(steps), axis=_ticks(steps))
-    scale = alt.Scale(type="log", nice=False)
-    y = alt.Y("percent:Q", title=title, scale=scale, axis=alt.Axis(format="~g", tickCount=5))
-    keys = ["arm", "role", "depth", "step"]
+    scale = alt.Scale(type="log", nice=False, domain=[min(floor, min(data["percent"].to_list())), 100])
+    y = alt.Y("percent:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=_LADDER))
+    keys = ["arm", "net", "role", "depth", "step"]
     summary = data.group_by(keys, maintain_order=True).agg(
         percent=pl.col("percent").mean(), low=pl.col("percent").min(), high=pl.col("percent").max(), n=pl.len()
     )
@@ -79,8 +82,11 @@ def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str]) -> Any:
     rows = [every, summary.with_columns(part=pl.lit("mean"))]
     if not drops.is_empty():
         rows.append(
-            data.select("arm").unique(maintain_order=True).join(drops, how="cross").with_columns(part=pl.lit("drop"))
+            data.select("net").unique(maintain_order=True).join(drops, how="cross").with_columns(part=pl.lit("drop"))
         )
+    if chance:
+        each = data.select("net").unique(maintain_order=True)
+        rows.append(each.with_columns(percent=pl.lit(100 * chance), text=pl.lit("chance"), part=pl.lit("chance")))
     base = alt.Chart(pl.concat(rows, how="diagonal")).encode(x=x)
     colour = style.colour(found, legend=False)
     roles = sorted(data["role"].unique(), reverse=True)  # shallowest first
@@ -88,7 +94,8 @@ def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str]) -> Any:
         "role:N", title="depth", scale=alt.Scale(domain=roles, range=[[5, 3], [1, 0]][: len(roles)]), sort=roles
     )
     means = base.transform_filter("datum.part == 'mean'")
-    tip = [alt.Tooltip(name) for name in ("arm:N", "role:N", "depth:Q", "step:Q", "n:Q")]
+    tip = [alt.Tooltip("net:N", title="net"), *(alt.Tooltip(name) for name in ("role:N", "depth:Q"))]
+    tip += [alt.Tooltip("step:Q", format=","), alt.Tooltip("n:Q")]
     tip += [alt.Tooltip(f"{name}:Q", title=said, format=".3~g") for name, said in _SAID.items()]
     layers = [
         means.mark_area(opacity=0.16).encode(
@@ -106,16 +113,20 @@ def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str]) -> Any:
         layers.append(
             fell.mark_text(align="right", dx=-3, baseline="top", color=style.GREY).encode(y=alt.value(2), text="text:N")
         )
+    if chance:
+        line = base.transform_filter("datum.part == 'chance'").mark_rule(strokeDash=[5, 4], color=style.GREY)
+        said = [alt.Tooltip("text:N", title="line"), alt.Tooltip("percent:Q", title="%")]
+        layers.append(line.encode(y=y, x=alt.value(0), x2=alt.value("width"), tooltip=said))
     chart = alt.layer(*layers).properties(width=300, height=240)
-    arms = [arm(name) for name in found]
-    facet = alt.Facet("arm:N", title=None, sort=arms, header=alt.Header(labelAnchor="start"))
+    facet = alt.Facet("net:N", title=None, sort=[net(name) for name in found], header=alt.Header(labelAnchor="start"))
     return chart.facet(facet=facet, columns=min(2, len(found)))
 
 
+_LADDER = [m * 10.0**e for e in range(-4, 2) for m in (1, 3)] + [100.0]
 _SAID = {"percent": "mean (%)", "low": "smallest (%)", "high": "largest (%)"}
 
 
 def _ticks(steps: list[int]) -> alt.Axis:
     """A 1-2-5 ladder: a log axis over little more than a decade would else have a single label."""
     ladder = [m * 10**e for e in range(8) for m in (1, 2, 5)]
-    return alt.Axis(values=[v for v in ladder if steps[0] <= v <= steps[-1]], format="~s", grid=False)
+    return alt.Axis(values=[v for v in ladder if steps[0] <= v <= steps[-1]], format=",d", grid=False)

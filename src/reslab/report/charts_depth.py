@@ -8,7 +8,7 @@ import polars as pl
 from reslab.analysis.answer import Answer
 from reslab.report import style
 from reslab.report.drawing import Drawing
-from reslab.report.names import arm, budgets, order
+from reslab.report.names import arm, budgets, nets, order, plainly, ranks
 
 FAILURES = ("diverged", "failed", "at_chance")
 SPREAD = 0.035  # of a doubling of depth, between two shortcuts
@@ -25,8 +25,8 @@ def depth(answered: Answer) -> Drawing | None:
         value=100 * pl.col("counted_error"),
         title="clean training error (%)",
         said="Clean training error (%, in eval mode, without augmentation, on every training image)",
-        interval="Filled mark and bar: mean over seeds and its 95 % t interval, cut at 0; no bar where n is 1 or a run "
-        "of the cell failed. ",
+        interval="Filled mark and bar: mean over seeds and its 95 % t interval, cut at 0, which decides nothing; no "
+        "bar where n is 1 or a run of the cell failed. ",
     )
 
 
@@ -40,9 +40,9 @@ def cross_entropy(answered: Answer) -> Drawing | None:
         answered.cells.select("cell", mean=pl.col("train_cross_entropy_mean")),
         value=pl.col("train_cross_entropy"),
         title="clean training cross-entropy (nats)",
-        said="Clean training cross-entropy (nats, log axis), the declared second measure, shown because the best cells "
-        "are below 1 % error",
-        interval="Filled mark: mean over seeds, without interval. ",
+        said="Clean training cross-entropy (nats, log axis)",
+        interval="Filled mark: mean over seeds, without interval. The declared second measure, shown because the best "
+        "cells are below 1 % training error. ",
         log=True,
     )
 
@@ -89,25 +89,25 @@ def _curve(
     found = order(data["shortcut"].to_list())
     data = data.with_columns(
         arm=pl.col("shortcut").replace_strict({name: arm(name) for name in found}),
+        net=nets(),
         line=pl.col("shortcut").replace_strict(style.lines(found)),
         x=pl.col("depth") * pl.col("shortcut").replace_strict(_aside(found), return_dtype=pl.Float64),
     )
     counts = cells["n"].to_list()
     counted = ", counted as chance (dashed line)" * bool(bounds)
     # the axis of depths is a single one; contexts stand below one another
-    contexts = answered.runs.select("context", "main").unique().sort(["main", "context"], descending=[True, False])
     chart = _layers(data, found, title=title, log=log, bounds=bool(bounds))
-    shown = [name for name in contexts["context"].to_list() if name in set(data["context"])]
+    shown = [name for name in ranks(answered) if name in set(data["context"])]
     if len(shown) > 1:
         facet = alt.Facet("context:N", title=None, sort=shown, header=alt.Header(labelAnchor="start"))
         chart = chart.facet(facet=facet, columns=min(2, len(shown)))
+    brief = f"{said} against depth (weighted layers, log2 axis), {'; '.join(shown)}, {span(counts)}. {interval}"
     caption = (
-        f"{said} against depth (weighted layers, log2 axis), {'; '.join(shown)}. Open marks: runs, one a seed "
-        f"({span(counts)}), moved sideways by shortcut so that none hides another. {interval}"
-        + ("Other budgets are below. " * bool(others))
+        f"{brief}Open marks: runs, one a seed, moved sideways by shortcut so that none hides another. "
+        + ("Other budgets are below. " * bool(others and not answered.budgets.is_empty()))
         + (f"Cross: a diverged, failed or at-chance run{counted}." * bool(runs["failed"].any()))
     )
-    return Drawing(chart, caption.strip(), data.drop("x", "arm", "line"))
+    return Drawing(chart, caption.strip(), data.drop("x", "arm", "net", "line"), brief=brief.strip())
 
 
 def span(counts: list[int]) -> str:
@@ -130,10 +130,12 @@ def _layers(data: pl.DataFrame, found: list[str], *, title: str, log: bool, boun
     scale = alt.Scale(type="log") if log else alt.Scale(domainMin=0, domainMax=max(min(top, 100) * 1.05, 0.5))
     y = alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
     colour, shape = style.colour(found), style.shape(found)
-    base = alt.Chart(data).encode(x=x)
-    run = [alt.Tooltip(name) for name in ("context:N", "arm:N", "depth:Q", "seed:Q", "outcome:N")]
+    said = data.with_columns(pl.col("outcome", "outcomes").map_elements(plainly, return_dtype=pl.String))
+    base = alt.Chart(said).encode(x=x)
+    who = [alt.Tooltip("context:N"), alt.Tooltip("net:N", title="net"), alt.Tooltip("depth:Q")]
+    run = [*who, *(alt.Tooltip(name) for name in ("seed:Q", "outcome:N"))]
     run.append(alt.Tooltip("value:Q", title=title, format=".4~g"))
-    cell = [alt.Tooltip(name) for name in ("context:N", "arm:N", "depth:Q", "n:Q", "outcomes:N")]
+    cell = [*who, *(alt.Tooltip(name) for name in ("n:Q", "outcomes:N"))]
     cell.append(alt.Tooltip("value:Q", title=f"mean {title}", format=".4~g"))
     means, failed = base.transform_filter("datum.part == 'mean'"), base.transform_filter("datum.part == 'failed'")
     several = len(depths) > 1
@@ -150,7 +152,7 @@ def _layers(data: pl.DataFrame, found: list[str], *, title: str, log: bool, boun
         ends = {"y": alt.Y("lower:Q", scale=scale, title=title), "y2": "upper:Q"}
         layers.insert(1, means.mark_rule(strokeWidth=2, clip=True).encode(**ends, color=colour))
     if (data["part"] == "failed").any():
-        line = alt.Chart(data).transform_filter("datum.part == 'failed'").mark_rule(strokeDash=[3, 3], color=style.GREY)
+        line = alt.Chart(said).transform_filter("datum.part == 'failed'").mark_rule(strokeDash=[3, 3], color=style.GREY)
         layers += [line.encode(y=alt.Y("max(value):Q", title=title))] if bounds else []
         marks = failed.mark_point(shape=style.X_MARK, size=70, strokeWidth=2)
         layers.append(marks.encode(y=y, color=colour, tooltip=run))

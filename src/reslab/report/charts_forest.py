@@ -6,156 +6,156 @@ import altair as alt
 import polars as pl
 
 from reslab.analysis.answer import Answer
-from reslab.report import style
+from reslab.report import bounds, style
 from reslab.report.drawing import Drawing
-from reslab.report.names import arm, budgets, order
+from reslab.report.names import arm, nets, order, ranks, shorter, sorted_rows
+from reslab.report.tables_differences import gap_table, rate_table, reading, rescue_table
 
 FEW = 24  # rows that have room for two lines
+FOLD = "¦"  # where a label is broken on a phone only: page.js looks for the expression
+LABEL = f"split(replace(datum.label, regexp('{FOLD}', 'g'), ' '), '|')"
 
 
 def gaps(answered: Answer) -> Drawing | None:
     """P2: each depth against the shallower one with the largest gap, with the verdict."""
     if answered.gaps.is_empty():
         return None
-    data = answered.gaps.with_columns(
-        name=_name(answered.gaps, pl.lit(" vs "), pl.col("against").cast(pl.String)),
-        value="gap_points",
-        where=_context(answered),
-    )
-    caption = (
+    table = _rows(answered, answered.gaps, "gap_points")
+    table = table.with_columns(name=_name(pl.lit(" vs "), pl.col("against").cast(pl.String)))
+    brief = (
         "Gap: mean clean training error of a depth less that of the shallower depth with the largest gap (percent "
-        f"points; right: deeper is worse), {_n(data)}. Bar: the interval [L, U] that decides: 95 % as declared, "
-        "simultaneous over the shallower depths, Holm over the family, split over the looks; a side without a bar "
-        f"has no bound. {_band(answered.study.delta)}{_open(data)}"
+        f"points; right: deeper is worse), {_n(table)}. {bounds.DECIDES}"
     )
-    extra = ("against", "look", "interim", "method", "failures", "needed")
-    return _forest(data, answered.study.delta, caption, "gap (points)", extra)
+    extra = {"against": "against depth", "method": "method", "failures": "failed runs"}
+    return _forest(
+        answered, table, brief, "gap (points)", extra, shown=gap_table(table), reading=reading(answered.study, table)
+    )
 
 
 def rescues(answered: Answer) -> Drawing | None:
     """How much of plain's gap a shortcut takes away."""
     if answered.rescues.is_empty():
         return None
-    data = answered.rescues.with_columns(
-        name=_name(answered.rescues, pl.lit(" vs "), pl.col("reference").cast(pl.String)),
-        value="rescue_points",
-        where=_context(answered),
-    )
-    caption = (
+    table = _rows(answered, answered.rescues, "rescue_points")
+    table = table.with_columns(name=_name(pl.lit(" vs "), pl.col("reference").cast(pl.String)))
+    brief = (
         "Rescue: the gap of plain nets less that of the shortcut, both against the same shallower depth (difference "
-        f"in differences, percent points; right: the shortcut helps), {_n(data)}. Bar: 95 % t interval over seeds, one "
-        f"number a seed since twins share it; a side without a bar has no bound. {_band(answered.study.delta)}"
+        f"in differences over seeds, percent points; right: the shortcut helps), {_n(table)}. {bounds.DECIDES}"
     )
-    extra = ("reference", "fraction", "fraction_lower", "fraction_upper", "method", "correlation", "pairing")
-    return _forest(data, answered.study.delta, caption, "rescue (points)", extra)
+    extra = {"reference": "against depth", "method": "method"}
+    said = (
+        "Rescues: the plain net degrades and the shortcut takes away more than the margin. Share of the plain gap: "
+        "with its own 95 % interval (Fieller), which corrects for nothing else; not defined where the plain gap may be "
+        "0 or runs failed. Levels: one-sided error probabilities of the two bounds."
+    )
+    return _forest(answered, table, brief, "rescue (points)", extra, shown=rescue_table(table), reading=said)
 
 
 def rates(answered: Answer) -> Drawing | None:
     """The gap where each depth has its own best learning rate."""
     if answered.rates.is_empty():
         return None
-    lr = pl.col("lr").cast(pl.String)
-    name = _name(answered.rates, pl.lit(" (lr "), lr, pl.lit(") vs "), pl.col("against").cast(pl.String))
-    name = pl.concat_str(name, pl.lit(" (lr "), pl.col("lr_against").cast(pl.String), pl.lit(")"))
-    data = answered.rates.with_columns(name=name, value="gap_points", verdict=pl.lit(""), where=pl.lit(""))
-    caption = (
+    table = _rows(answered, answered.rates, "gap_points")
+    lr, other = (pl.col(name).cast(pl.String) for name in ("lr", "lr_against"))
+    depth = pl.col("against").cast(pl.String)
+    name = _name(pl.lit(" at lr "), lr, pl.lit(f"{FOLD}vs "), depth, pl.lit(" at lr "), other)
+    table = table.with_columns(name=name, where=pl.lit(""))
+    brief = (
         "Gap when every depth has the learning rate that was best for it, chosen on seeds that are in no comparison "
-        f"(percent points of clean training error), {_n(data)}. Bar: 95 % interval. {_band(answered.study.delta)}"
+        f"(percent points of clean training error), {_n(table)}. {bounds.DECIDES}"
     )
-    return _forest(data, answered.study.delta, caption, "gap at best rate (points)", ("lr", "against", "lr_against"))
+    extra = {"lr": "rate", "against": "against depth", "lr_against": "its rate"}
+    return _forest(answered, table, brief, "gap at best rate (points)", extra, shown=rate_table(table))
 
 
-def _name(table: pl.DataFrame, *rest: pl.Expr) -> pl.Expr:
-    words = pl.col("shortcut").replace({"none": "plain"})
-    parts = [words, pl.lit(" "), pl.col("depth").cast(pl.String), *rest]
-    return pl.concat_str(parts)
-
-
-def _context(answered: Answer) -> pl.Expr:
-    """Said of the rows that are not of the main context; short where only the budget differs."""
-    words = {context: context.partition(", ")[0] for context in budgets(answered)}
-    return (
-        pl.when("main")
-        .then(pl.lit(""))
-        .otherwise(pl.concat_str(pl.lit("at "), pl.col("context").replace(words), pl.lit(": ")))
+def _rows(answered: Answer, table: pl.DataFrame, value: str) -> pl.DataFrame:
+    """In the one order of all tables, with value, where (said of rows outside the main context) and interim."""
+    places = ranks(answered)
+    words = shorter(places)
+    main = answered.runs.filter("main")["context"].to_list()[:1]
+    elsewhere = pl.concat_str(pl.lit("at "), pl.col("context").replace(words), pl.lit(f":{FOLD}"))
+    return sorted_rows(table, places).with_columns(
+        value=value,
+        where=pl.when(pl.col("context").is_in(main)).then(pl.lit("")).otherwise(elsewhere),
+        interim=pl.col("look").is_null(),
     )
 
 
-def _n(data: pl.DataFrame) -> str:
-    low, high = min(data["n"]), max(data["n"])
-    where = f" at {data.filter('main')['context'][0]} unless the row says otherwise" if _several(data) else ""
+def _name(*rest: pl.Expr) -> pl.Expr:
+    n = pl.concat_str(pl.lit(" (n = "), pl.col("n").cast(pl.String), pl.lit(")"))
+    return pl.concat_str(nets(), pl.lit(" "), pl.col("depth").cast(pl.String), *rest, n)
+
+
+def _n(table: pl.DataFrame) -> str:
+    low, high = min(table["n"]), max(table["n"])
+    main = table.filter(where="")
+    several = 0 < len(main) < len(table)
+    where = f" at {main['context'][0]} unless the row says otherwise" if several else ""
     return (f"n = {low} seed{'s' * (low > 1)}" if low == high else f"n = {low} to {high} seeds") + where
 
 
-def _several(data: pl.DataFrame) -> bool:
-    return "main" in data.columns and bool(data["main"].any()) and not data["main"].all()
+def _verdict() -> pl.Expr:
+    """The second line of a row: where, verdict, what is missing."""
+    said = pl.when("interim").then(pl.concat_str("verdict", pl.lit(" (interim)"))).otherwise("verdict")
+    lacking = pl.concat_str(pl.lit(f",{FOLD}no interval at n = "), pl.col("n").cast(pl.String))
+    return pl.concat_str("where", said, pl.when(bounds.without()).then(lacking).otherwise(pl.lit("")))
 
 
-def _band(delta: float) -> str:
-    return f"Grey: the margin of ±{delta:g} points that was declared to matter. "
-
-
-def _open(data: pl.DataFrame) -> str:
-    interim = data["interim"].fill_null(value=False).any()
-    return "Open marks: interim numbers between looks, which decide nothing." if interim else ""
-
-
-def _forest(data: pl.DataFrame, delta: float, caption: str, title: str, extra: tuple[str, ...]) -> Drawing:
-    found = order(data["shortcut"].to_list())
-    rank = pl.col("shortcut").replace_strict({name: place for place, name in enumerate(found)}, return_dtype=pl.Int64)
-    first = [pl.col("main").not_()] if "main" in data.columns else []
-    last = [pl.col("steps")] if "steps" in data.columns else []
-    data = data.sort([*first, *last, rank, pl.col("depth")])
-    verdict = pl.col("verdict").fill_null("")
-    second = pl.concat_str("where", verdict)
-    row = pl.concat_str("name", pl.when(second != "").then(pl.concat_str(pl.lit("|"), second)).otherwise(pl.lit("")))
-    drawn = data.select(
-        *("shortcut", "depth", "n", "value", "verdict"),
-        *(name for name in extra if name in data.columns),
-        row=row,
+def _forest(
+    answered: Answer,
+    table: pl.DataFrame,
+    brief: str,
+    title: str,
+    extra: dict[str, str],
+    *,
+    shown: pl.DataFrame,
+    reading: str = "",
+) -> Drawing:
+    delta = answered.study.delta
+    axis = style.points(*bounds.reach(table, delta), delta)
+    found = order(table["shortcut"].to_list())
+    drawn = bounds.ends(table, low=axis.low, high=axis.high).select(
+        *("shortcut", "depth", "n", "value", "verdict", "begin", "end", "open", "tip", "none", "interval", *extra),
+        hollow=pl.col("interim") | pl.col("none"),
+        row=pl.concat_str("name", pl.lit("|"), _verdict()),
         arm=pl.col("shortcut").replace_strict({name: arm(name) for name in found}),
-        low=pl.col("lower_points").fill_null(pl.col("value")),
-        high=pl.col("upper_points").fill_null(pl.col("value")),
-        interval=pl.when(pl.col("lower_points").is_null() & pl.col("upper_points").is_null())
-        .then(pl.lit("none"))
-        .otherwise(
-            pl.concat_str(pl.lit("["), _bound("lower_points"), pl.lit(", "), _bound("upper_points"), pl.lit("]"))
-        ),
+        net=nets(),
     )
-    if "interim" not in drawn.columns:
-        drawn = drawn.with_columns(interim=pl.lit(False))
-    chart = _rows(drawn, found, delta=delta, title=title, extra=[name for name in extra if name in data.columns])
-    return Drawing(chart, caption.strip(), data.drop("value", "where", "name"))
+    band = f"Grey: the margin of ±{delta:g} points that was declared to matter. "
+    unusual = bool((drawn["open"] != "").any() or drawn["hollow"].any())
+    caption = brief + bounds.OPEN * unusual + band + axis.said
+    data = table.drop("value", "where", "name")
+    chart = _chart(drawn, found, axis=axis, delta=delta, title=title, extra=extra)
+    return Drawing(chart, caption.strip(), data, shown, brief=brief.strip(), reading=reading)
 
 
-def _bound(name: str) -> pl.Expr:
-    return pl.col(name).round(2).cast(pl.String).fill_null("no bound")
-
-
-def _rows(drawn: pl.DataFrame, found: list[str], *, delta: float, title: str, extra: list[str]) -> Any:
+def _chart(
+    drawn: pl.DataFrame, found: list[str], *, axis: style.Points, delta: float, title: str, extra: dict[str, str]
+) -> Any:
     two = len(drawn) <= FEW
-    label = "split(datum.label, '|')" if two else "replace(datum.label, '|', ': ')"
-    axis = alt.Axis(labelExpr=label, labelLimit=0, title=None, grid=False, domain=False, ticks=False, labelPadding=8)
-    y = alt.Y("row:N", sort=drawn["row"].to_list(), axis=axis)
-    low, high = min(*drawn["low"], -delta), max(*drawn["high"], delta)
-    scale, ticks = style.points(low, high, delta)
-    x = alt.X("value:Q", title=title, scale=scale, axis=ticks)
+    label = LABEL if two else f"replace(replace(datum.label, regexp('{FOLD}', 'g'), ' '), '|', ': ')"
+    names = alt.Axis(labelExpr=label, labelLimit=0, title=None, grid=False, domain=False, ticks=False, labelPadding=8)
+    base = alt.Chart(drawn).encode(y=alt.Y("row:N", sort=drawn["row"].to_list(), axis=names))
+    x = alt.X("value:Q", title=title, scale=axis.scale, axis=axis.axis)
     colour, shape = style.colour(found), style.shape(found)
-    tip = [alt.Tooltip("arm:N"), *(alt.Tooltip(name) for name in ("depth", "n", "verdict"))]
+    tip = [alt.Tooltip("net:N", title="net"), *(alt.Tooltip(name) for name in ("depth:Q", "n:Q", "verdict:N"))]
     tip += [alt.Tooltip("value:Q", title="points", format="+.2f"), alt.Tooltip("interval:N")]
     tip += [
-        alt.Tooltip(name, format=".3~g") if drawn[name].dtype == pl.Float64 else alt.Tooltip(name) for name in extra
+        alt.Tooltip(name, title=said, format=".3~g")
+        if drawn[name].dtype == pl.Float64
+        else alt.Tooltip(name, title=said)
+        for name, said in extra.items()
     ]
-    base = alt.Chart(drawn).encode(y=y)
     band = alt.Chart(pl.DataFrame({"from": [-delta], "to": [delta]}))
+    across = alt.X("from:Q", title=title, scale=axis.scale)
     return alt.layer(
-        band.mark_rect(color=style.GREY, opacity=0.3).encode(x=alt.X("from:Q", title=title, scale=scale), x2="to:Q"),
+        band.mark_rect(color=style.GREY, opacity=0.3).encode(x=across, x2="to:Q"),
         alt.Chart(pl.DataFrame({"zero": [0.0]})).mark_rule(strokeWidth=1).encode(x=alt.X("zero:Q", title=title)),
-        base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour),
-        base.transform_filter("!datum.interim")
-        .mark_point(filled=True, size=90, opacity=1)
-        .encode(x=x, color=colour, shape=shape, tooltip=tip),
-        base.transform_filter("datum.interim")
-        .mark_point(size=80, strokeWidth=2)
-        .encode(x=x, color=colour, shape=shape, tooltip=tip),
+        *bounds.bars(base, drawn, colour, channel="x", title=title),
+        *(
+            base.transform_filter(f"datum.hollow == {str(hollow).lower()}")
+            .mark_point(filled=not hollow, size=90, opacity=1, strokeWidth=2)
+            .encode(x=x, color=colour, shape=shape, tooltip=tip)
+            for hollow in (False, True)
+        ),
     ).properties(width="container", height=len(drawn) * (34 if two else 18))

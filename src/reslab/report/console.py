@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from reslab.analysis.answer import Answer
+from reslab.analysis.wording import net
 from reslab.report.evidence import coverage
-from reslab.report.names import LONG_NOTE, arm, order
+from reslab.report.names import LONG_NOTE, ranks, sorted_rows
 
 
 def show(answered: Answer, out: Console) -> None:
@@ -21,7 +22,10 @@ def show(answered: Answer, out: Console) -> None:
         out.print(escape(answered.study.question))
     out.print()
     for badge in answered.badges:
-        out.print(f"{badge.name:<8} [bold]{escape(badge.word)}[/]: {escape(badge.sentence)}")
+        where = f", {badge.where}" if badge.where else ""
+        out.print(f"{badge.name:<8} [bold]{escape(badge.word)}[/]{escape(where)}")
+        for line in badge.lines:
+            out.print(f"{'':<8} {escape(line)}")
     out.print()
     show_gaps(answered, out)
     if not answered.rescues.is_empty():
@@ -44,18 +48,15 @@ def show_gaps(answered: Answer, out: Console) -> None:
     out.print("gap of clean training error, deeper less shallower, in points, with the interval that decides")
     table = Table(box=None, pad_edge=False, header_style="bold")
     several = gaps["context"].n_unique() > 1
-    for name in (*(["context"] if several else []), "shortcut", "depth", "against", "gap", "interval", "n", "verdict"):
+    for name in (*(["context"] if several else []), "net", "depth", "against", "gap", "interval", "n", "verdict"):
         table.add_column(name, justify="right" if name in ("depth", "against", "gap", "interval", "n") else "left")
-    rank = {name: place for place, name in enumerate(order(gaps["shortcut"].to_list()))}
-    by = [~pl.col("main"), pl.col("steps"), pl.col("context")]
-    by += [pl.col("shortcut").replace_strict(rank, return_dtype=pl.Int64), pl.col("depth")]
-    for row in gaps.sort(by).iter_rows(named=True):
+    for row in sorted_rows(gaps, ranks(answered)).iter_rows(named=True):
         bounds = [row["lower_points"], row["upper_points"]]
         low, high = ("open" if bound is None else f"{bound:+.2f}" for bound in bounds)
         verdict = row["verdict"] + (" (interim)" if row["interim"] else "")
         table.add_row(
             *([escape(row["context"])] if several else []),
-            escape(arm(row["shortcut"])),
+            escape(net(row["shortcut"])),
             *(str(row["depth"]), str(row["against"])),
             f"{row['gap_points']:+.2f}",
             "none" if bounds == [None, None] else f"\\[{low}, {high}]",

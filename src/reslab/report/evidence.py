@@ -1,18 +1,21 @@
 """Where the runs of a report come from: commands, versions, commit, hardware; and how to get those that miss."""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from reslab.analysis.answer import Answer
-from reslab.report.names import arm, order
+from reslab.analysis.wording import net
+from reslab.report.names import order, plainly
 from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.plan import plan_file, read_plan
 from reslab.runs.record import last_line
 
 ENDED = ("ended", "failed")
+FEW = 5  # commands that are shown at once
 RETRIED = ("new", "interrupted", "failed")
 
 
@@ -24,7 +27,7 @@ def origins(answered: Answer) -> pl.DataFrame:
         found.setdefault(_origin(result), []).append(row["shortcut"])
     rows = [
         dict(zip(("command", "commit", "versions", "hardware"), origin, strict=True))
-        | {"runs": len(arms), "shortcuts": ", ".join(map(arm, order(arms)))}
+        | {"runs": len(arms), "shortcuts": ", ".join(map(net, order(arms)))}
         for origin, arms in found.items()
     ]
     schema = dict.fromkeys(("command", "commit", "versions", "hardware"), pl.String)
@@ -85,7 +88,7 @@ def coverage(answered: Answer) -> str:
     runs = answered.runs
     done = runs.filter(pl.col("state").is_in(ENDED))
     odd = done.filter(pl.col("outcome") != "trained").group_by("outcome").len().sort("outcome")
-    words = [f"{row['len']} {str(row['outcome']).replace('_', ' ')}" for row in odd.iter_rows(named=True)]
+    words = [f"{row['len']} {plainly(str(row['outcome']))}" for row in odd.iter_rows(named=True)]
     left = runs.filter(~pl.col("state").is_in([*ENDED, "new"])).group_by("state").len().sort("state")
     words += [f"{row['len']} {row['state']}" for row in left.iter_rows(named=True)]
     return ", ".join([f"{len(done)} of {len(runs)} runs", *words])
@@ -96,9 +99,58 @@ def complete(answered: Answer) -> bool:
     return bool(answered.runs["state"].is_in(ENDED).all())
 
 
-def next_command(answered: Answer, outputs: Path) -> str | None:
-    """What starts or resumes the missing runs; None for the runs that belong to no experiment."""
-    if answered.experiment == "adhoc":
+@dataclass(frozen=True)
+class Next:
+    """What to run next, and why."""
+
+    reason: str
+    commands: tuple[str, ...]
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The first few of many commands."""
+        left = len(self.commands) - FEW
+        return (*self.commands[:FEW], *([f"# and {left} more: column command of tables/runs.csv"] if left > 0 else []))
+
+
+def following(answered: Answer, outputs: Path) -> Next | None:
+    """What starts or resumes missing runs, else what reaches the next declared look; None: nothing is left."""
+    named = answered.experiment != "adhoc"
+    where = [] if outputs == Path("outputs").absolute() else [f"outputs={outputs}"]
+    generic = ["reslab", "train", f"experiment={answered.experiment}"]
+    runs = answered.runs.filter(~pl.col("state").is_in(ENDED))
+    if not runs.is_empty():
+        known = runs["command"].unique(maintain_order=True).to_list() if "command" in runs.columns else [None]
+        found = [_at(command, where) for command in known if command]
+        if named and (None in known or not found):
+            found.insert(0, shlex.join([*generic, *where]))
+        return Next("to run or resume what is missing", tuple(dict.fromkeys(found))) if found else None
+    study = answered.study
+    open_gaps = answered.gaps.filter(pl.col("main") & (pl.col("verdict") == "undecided"))
+    if open_gaps.is_empty() or study.tuning_seeds or not named:
         return None
-    where = "" if outputs == Path("outputs").absolute() else f" {shlex.quote(f'outputs={outputs}')}"
-    return f"reslab train experiment={answered.experiment}{where}"
+    n = min(open_gaps["n_now"])
+    look = next((look for look in sorted(study.looks) if look > n), None)
+    if look is None:
+        return None
+    reason = f"{len(open_gaps)} verdicts are undecided at n = {n}; the next declared look is at n = {look} seeds"
+    return Next(reason, (shlex.join([*generic, *where]) + f' "seed=range(0,{look})"',))
+
+
+def _at(command: str, where: list[str]) -> str:
+    """The command as it was given; with the folder where it was the default one and is not now."""
+    return command if not where or " outputs=" in command else f"{command} {shlex.join(where)}"
+
+
+def alike(made: pl.DataFrame) -> tuple[dict[str, str], pl.DataFrame]:
+    """What all rows of `origins` share, by name; and the rows with what remains."""
+    shown = made.with_columns(commit=pl.col("commit").str.replace("^([0-9a-f]{12})[0-9a-f]+", "$1"))
+    common = {name: shown[name][0] for name in ("commit", "versions", "hardware") if shown[name].n_unique() == 1}
+    shown = shown.drop(common)
+    if "versions" in shown.columns:
+        lists = [row.split(", ") for row in shown["versions"]]
+        equal = [part for part in lists[0] if all(part in other for other in lists)]
+        common |= {"versions": ", ".join(equal)} if equal else {}
+        rest = [", ".join(part for part in row if part not in equal) for row in lists]
+        shown = shown.with_columns(versions=pl.Series(rest, dtype=pl.String))
+    return common, shown

@@ -1,4 +1,4 @@
-"""Every chart as SVG and PNG, without a browser: title above, caption below the title, white paper."""
+"""Every chart as SVG and PNG, without a browser: title above, the short caption below the title, white paper."""
 
 import re
 import textwrap
@@ -32,7 +32,7 @@ def write_figures(drawn: Sequence[tuple[Panel, Drawing | None]], folder: Path, *
         spec = whole(made.chart, width=WIDTH)
         spec["title"] = {
             "text": f"{experiment}: {panel.title}",
-            "subtitle": textwrap.wrap(made.caption, LETTERS),
+            "subtitle": textwrap.wrap(made.brief or made.caption, LETTERS),
             "subtitlePadding": 6,
             "offset": 12,
         }

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-LONG = 34  # letters, from which on a column of text may be broken into lines
+LONG = 36  # letters, from which on a column of text may be broken into lines
+TALL = 60  # rows, from which on a table scrolls within the page
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
 _LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 _LATEX |= {"→": r"$\to$", "·": r"$\cdot$", "δ": r"$\delta$"}
@@ -51,7 +52,8 @@ def html_table(table: pl.DataFrame, *, link: str | None = None, target: Callable
                 text = f'<a href="{html.escape(target(str(value)))}">{html.escape(short(str(value)))}</a>'
             cells.append(f"<td{shape}>{text}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    tall = " tall" * (len(rows) > TALL)
+    return f'<div class="wide{tall}"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _shape(table: pl.DataFrame, name: str) -> str:
@@ -65,7 +67,7 @@ def short(folder: str) -> str:
     return "/".join(folder.rstrip("/").split("/")[-2:])
 
 
-_NUMBER = re.compile(r"[+-]?[\d,.]+(e[+-]?\d+)?( ± [\d.,e+-]+)?( \[.*\])?|\[.*\]|not defined|")
+_NUMBER = re.compile(r"[+-]?[\d,.]+(e[+-]?\d+)?( ± [\d.,e+-]+)?( \[.*\]| no interval)?|\[.*\]|not defined|")
 
 
 def numeric(table: pl.DataFrame, name: str) -> bool:

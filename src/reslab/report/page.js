@@ -15,7 +15,12 @@ function rows(name) {
   return unpacked[name];
 }
 
-function fitted(spec, room) { // a facet does not know its container
+const wide = "split(replace(datum.label, regexp('¦', 'g'), ' '), '|')", folded = "split(datum.label, regexp('[|¦]'))";
+
+function fitted(spec, room) { // a facet does not know its container; a phone has room for short lines only
+  const text = JSON.stringify(spec);
+  if (narrow.matches && text.includes(wide))
+    return { ...JSON.parse(text.replaceAll(wide, folded)), height: 1.6 * spec.height };
   if (!spec.facet) return spec;
   const columns = narrow.matches ? 1 : spec.columns || 1;
   const width = Math.floor((room - 75 - 25 * (columns - 1)) / columns);

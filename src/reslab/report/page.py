@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reslab.analysis.answer import Answer, Badge
+from reslab.analysis.wording import net
 from reslab.report.drawing import Drawing
-from reslab.report.evidence import coverage, next_command
+from reslab.report.evidence import coverage, following
 from reslab.report.markup import html_table, short
-from reslab.report.names import LONG_NOTE
+from reslab.report.names import LONG_NOTE, order
 from reslab.report.panels import Panel
 
 MANY = 5000  # rows, from which on a canvas draws faster than svg
@@ -39,14 +40,12 @@ def page(answered: Answer, drawn: Drawn, *, folder: Path, outputs: Path, every: 
 
 
 def _badges(answered: Answer, body: str, folder: Path) -> str:
-    badges = "".join(_badge(badge, folder) for badge in answered.badges)
+    badges = "".join(_badge(badge, _marks(answered), folder) for badge in answered.badges)
     return body.replace("<!--badges-->", f'<section class="badges">{badges}</section>', 1)
 
 
 def _head(answered: Answer, outputs: Path, every: int | None) -> str:
     study = answered.study
-    command = next_command(answered, outputs)
-    ended = bool(answered.runs["state"].is_in(["ended", "failed"]).all())
     parts = [f"<h1>{html.escape(study.question or answered.experiment)}</h1>"]
     said = f"{html.escape(answered.experiment)} · {html.escape(coverage(answered))}"
     said += f" · this page renews itself every {every} s" if every else ""
@@ -54,8 +53,10 @@ def _head(answered: Answer, outputs: Path, every: int | None) -> str:
     if study.prediction:
         parts.append(f"<p>Predicted before the runs: {html.escape(study.prediction)}</p>")
     parts.append("<!--badges-->")
-    if not ended and command:
-        parts.append(f'<p class="warn">To run or resume what is missing: <code>{html.escape(command)}</code></p>')
+    if following_now := following(answered, outputs):
+        code = "<br>".join(f"<code>{html.escape(command)}</code>" for command in following_now.first)
+        reason = following_now.reason[:1].upper() + following_now.reason[1:]
+        parts.append(f'<p class="warn">{html.escape(reason)}:<br>{code}</p>')
     parts += [_note(note) for note in answered.notes]
     parts.append(
         "<noscript><p>The figures need JavaScript; as pictures they lie in the folder figures/.</p></noscript>"
@@ -70,13 +71,32 @@ def _note(note: str) -> str:
     return f'<details class="warn"><summary>{html.escape(first)}</summary>{html.escape(rest)}</details>'
 
 
-def _badge(badge: Badge, folder: Path) -> str:
+def _marks(answered: Answer) -> dict[str, str]:
+    """The sign of every net, coloured as in the figures."""
+    from reslab.report.style import mark
+
+    found = order(answered.runs["shortcut"].to_list())
+    signs = {net(name): mark(name, found) for name in found}
+    return {
+        name: f'<span class="mark" style="color:{colour}" aria-hidden="true">{glyph}</span>'
+        for name, (glyph, colour) in signs.items()
+    }
+
+
+def _line(line: str, marks: dict[str, str]) -> str:
+    """One line of a badge, behind the sign of the net that it begins with."""
+    named = [name for name in marks if line.startswith((f"{name} ", f"{name}:"))]
+    return f"<li>{marks[max(named, key=len)] if named else ''}<span>{html.escape(line)}</span></li>"
+
+
+def _badge(badge: Badge, marks: dict[str, str], folder: Path) -> str:
     links = "".join(f'<li><a href="{_link(run, folder)}">{html.escape(short(run))}</a></li>' for run in badge.runs)
-    n = f"n = {badge.n} seeds a cell, " * (badge.n is not None)
-    runs = f"<details><summary>{n}{len(badge.runs)} runs</summary><ul>{links}</ul></details>" if links else ""
+    runs = f"<details><summary>{len(badge.runs)} runs behind it</summary><ul>{links}</ul></details>" if links else ""
+    where = f'<p class="where">{html.escape(badge.where)}</p>' if badge.where else ""
+    lines = "".join(_line(line, marks) for line in badge.lines)
     return (
         f'<div class="badge" id="badge-{html.escape(badge.name.lower())}"><p class="name">{html.escape(badge.name)}</p>'
-        f'<p class="word">{html.escape(badge.word)}</p><p>{html.escape(badge.sentence)}</p>{runs}</div>'
+        f'<p class="word">{html.escape(badge.word)}</p>{where}<ul class="lines">{lines}</ul>{runs}</div>'
     )
 
 
@@ -86,12 +106,15 @@ def _panel(panel: Panel, made: Drawing | None, folder: Path) -> str:
         return f"{heading}\n<p>{html.escape(panel.absent)}</p>" if panel.absent else ""
     caption = html.escape(made.caption)
     button = f'<button data-set="table-{panel.key}" data-name="{panel.key}">data as CSV</button>'
-    if made.chart is not None:
-        inside = f'<div class="chart" id="chart-{panel.key}" role="img" aria-label="{html.escape(panel.title)}"></div>'
-    else:
-        shown = made.data if made.shown is None else made.shown
-        inside = html_table(shown, link=made.link, target=lambda run: _link(run, folder))
-    return f"{heading}\n<figure>{inside}<figcaption>{caption} {button}</figcaption></figure>"
+    caption = f"<figcaption>{caption} {button}</figcaption>"
+    shown = made.data if made.shown is None and made.chart is None else made.shown
+    table = "" if shown is None else html_table(shown, link=made.link, target=lambda run: _link(run, folder))
+    if made.chart is None:
+        return f'{heading}\n<figure class="table">{table}{caption}</figure>'
+    chart = f'<div class="chart" id="chart-{panel.key}" role="img" aria-label="{html.escape(panel.title)}"></div>'
+    reading = f'<p class="soft">{html.escape(made.reading)}</p>' if made.reading else ""
+    below = f'\n{reading}<figure class="table" id="read-{panel.key}">{table}</figure>' if table else ""
+    return f"{heading}\n<figure>{chart}{caption}</figure>{below}"
 
 
 def _link(run: str, folder: Path) -> str:

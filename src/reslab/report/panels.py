@@ -49,6 +49,7 @@ PANELS: tuple[Panel, ...] = (
         absent="No gap can be given: that takes two depths of one shortcut with at least one ended run each.",
         tracked=Tracked("bar", "depth", ("final/train_error",), "cell"),
     ),
+    Panel("beside", "Test error and cross-entropy beside the gap", "verdict", tables.beside),
     Panel(
         *("rescues", "What a shortcut takes away from the gap", "verdict", charts_forest.rescues),
         absent="No rescue can be given: that takes plain nets and a shortcut at two depths, with seeds in common.",

@@ -9,21 +9,28 @@ import polars as pl
 
 from reslab.analysis.answer import Answer
 from reslab.report.drawing import Drawing
-from reslab.report.evidence import ENDED, next_command
+from reslab.report.evidence import ENDED, following
 from reslab.report.notebook import notebook
 from reslab.report.panels import PANELS, Panel
 from reslab.report.write import TABLES
 
 
 def refuse(answered: Answer, *, outputs: Path, folder: Path) -> None:
-    """ValueError, before anything is written, for an incomplete plan or a working tree with changes."""
+    """ValueError, before anything is written, for an incomplete plan, without a commit, or with changes since."""
     runs = answered.runs
     left = runs.filter(~pl.col("state").is_in(ENDED))
     if not left.is_empty():
-        command = next_command(answered, outputs)
+        ahead = following(answered, outputs)
+        commands = "; then ".join(ahead.first) if ahead else "the commands that began them"
         raise ValueError(
             f"publish=true: {len(left)} of {len(runs)} planned runs of {answered.experiment} have not ended, and a "
-            f"notebook tells of whole experiments; first: {command or 'the commands that began them'}"
+            f"notebook tells of whole experiments; first: {commands}"
+        )
+    here = Path.cwd()
+    if _git(here, "rev-parse", "--verify", "HEAD") is None:
+        raise ValueError(
+            f"publish=true: {here} is in no git repository with a commit, so nothing names the code and settings of "
+            "what would be published; git init and commit first"
         )
     changed = changes(folder, outputs)
     if changed:

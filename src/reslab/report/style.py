@@ -1,6 +1,7 @@
 """Colours, shapes and dashes that every chart shares; readable by the colour-blind, in light and in dark."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -11,6 +12,7 @@ from reslab.report.names import SHORTCUTS, arm, order
 PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#b8ac00")
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "triangle-right", "triangle-left", "cross")
 DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3], [1, 3], [6, 2, 1, 2])
+GLYPHS = "●■◆▲▼▶◀✚"  # the shapes in text
 X_MARK = "M-1,-1L1,1M1,-1L-1,1"
 GREY = "#8a8a8a"
 WIDE = 40.0  # times the margin: beyond, a linear axis shows no margin any more
@@ -38,6 +40,12 @@ def shape(found: Iterable[str]) -> alt.Shape:
     return alt.Shape("arm:N", scale=scale, title="shortcut")
 
 
+def mark(shortcut: str, found: Iterable[str]) -> tuple[str, str]:
+    """Glyph and colour of a shortcut in text."""
+    slot = dict(zip(order(found), _slots(found)[1], strict=True))[shortcut]
+    return GLYPHS[slot % len(GLYPHS)], PALETTE[slot % len(PALETTE)]
+
+
 def lines(found: Iterable[str]) -> dict[str, int]:
     """Which dash belongs to a shortcut: the column `line`, whose numbers keep it out of the legend of `arm`."""
     return dict(zip(order(found), _slots(found)[1], strict=True))
@@ -50,15 +58,30 @@ def dash(found: Iterable[str]) -> alt.StrokeDash:
     return alt.StrokeDash("line:N", scale=scale, legend=None)
 
 
-def points(low: float, high: float, delta: float) -> tuple[alt.Scale, alt.Axis]:
-    """For differences in points: linear, unless the margin would be invisible; then logarithmic beyond some margins."""
+@dataclass(frozen=True)
+class Points:
+    """An axis of differences in points: where open sides end and what a caption must say of it."""
+
+    scale: alt.Scale
+    axis: alt.Axis
+    low: float
+    high: float
+    said: str
+
+
+def points(low: float, high: float, delta: float) -> Points:
+    """Linear, unless the margin would be invisible; then logarithmic beyond some margins."""
     room = 0.04 * (high - low)
     if high - low <= WIDE * delta:
-        return alt.Scale(domain=[low - room, high + room], nice=False), alt.Axis(tickCount=6)
+        scale = alt.Scale(domain=[low - room, high + room], nice=False)
+        return Points(scale, alt.Axis(tickCount=6), low, high, "")
     known = [1.0, 3.0, 10.0, 30.0, 100.0]
     values = [-v for v in reversed(known) if -v >= low] + [0.0] + [v for v in known if v <= high]
     scale = alt.Scale(type="symlog", constant=4 * delta, domain=[1.15 * low, 1.15 * high], nice=False)
-    return scale, alt.Axis(values=values, format=".3~r", labelOverlap="greedy")
+    said = (
+        f"The axis is symmetric-logarithmic: linear around the margin, logarithmic beyond about ±{4 * delta:g} points. "
+    )
+    return Points(scale, alt.Axis(values=values, format=".3~r", labelOverlap="greedy"), low, high, said)
 
 
 def log_axis(values: Iterable[int], *, base: int = 10) -> alt.Scale:

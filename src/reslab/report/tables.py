@@ -4,81 +4,68 @@ import polars as pl
 
 from reslab.analysis.answer import Answer
 from reslab.analysis.table import ambiguous, varying
+from reslab.report import bounds
 from reslab.report.drawing import Drawing
-from reslab.report.evidence import absent, origins
-from reslab.report.names import order
+from reslab.report.evidence import absent, alike, origins
+from reslab.report.names import nets, plainly, ranks, shorter, sorted_rows
+from reslab.report.tables_differences import beside_table, contrast_table
+
+NUMBERS = ("steps", "batch", "width")  # axes that are counts
 
 
 def cells(answered: Answer) -> Drawing | None:
     """One line per cell, with what it costs."""
-    table = answered.cells
-    rank = {name: place for place, name in enumerate(order(table["shortcut"]))}
-    table = table.sort(
-        ~pl.col("main"), "steps", "context", pl.col("shortcut").replace_strict(rank, return_dtype=pl.Int64), "depth"
-    )
+    table = sorted_rows(answered.cells, ranks(answered))
     named = [axis for axis in varying(answered.runs) if axis not in ("shortcut", "depth")]
-    named = [*named, "shortcut", "depth"]
     if ambiguous(answered.cells).any():
         named.append("cell")
     shown = table.select(
-        *(pl.col(name).str.slice(0, 8) if name == "cell" else name for name in named),
-        "n",
+        *(_named(name) for name in named),
+        *(nets().alias("net"), "depth", "n"),
         _spread("train_error", 100, 2).alias("training error %, mean ± sd"),
-        _interval("lower_points", "upper_points").str.strip_chars().alias("95 % t interval"),
+        bounds.interval("lower_points", "upper_points").fill_null("").alias("95 % t interval"),
         _spread("train_cross_entropy", 1, 4).alias("cross-entropy, nats"),
         _spread("test_error", 100, 2).alias("test error %"),
+        outcomes=pl.col("outcomes").map_elements(plainly, return_dtype=pl.String),
         params=_thousands("params"),
         MACs=_thousands("macs"),
-        s=_round("seconds", 1).fill_null(""),
-        **{"img/s": _round("images_per_second", 0).fill_null("")},
-        outcomes=pl.col("outcomes").str.replace_all("_", " "),
+        s=bounds.fixed("seconds", 1).fill_null(""),
+        **{"img/s": bounds.fixed("images_per_second", 0).fill_null("")},
     )
     caption = (
-        "n: seeds with a result that counts; sd: sample standard deviation over seeds; interval: of the mean; "
-        "MACs: multiply-adds of one image forward; s and img/s: mean wall-clock seconds and training speed of a "
-        "run. A run that diverged counts as chance."
+        "n: seeds with a result that counts; sd: sample standard deviation over seeds; interval: of the mean of this "
+        "cell alone, which decides nothing; MACs: multiply-adds of one image forward; s and img/s: mean wall-clock "
+        "seconds and training speed of a run, which depend on what else the machine did: compare them within one "
+        "command. A run that diverged, failed or is at chance counts as chance."
     )
     return Drawing(None, caption, table, shown)
 
 
 def contrasts(answered: Answer) -> Drawing | None:
     """Plain less a shortcut at one depth, per seed; the correlation of twins and what pairing gained."""
-    table = answered.contrasts
-    if table.is_empty():
+    if answered.contrasts.is_empty():
         return None
-    named = ["context"] if table["context"].n_unique() > 1 else []
-    shown = table.select(
-        *(*named, "shortcut", "depth", "n"),
-        difference=_signed("difference_points"),
-        interval=_interval("lower_points", "upper_points").str.strip_chars(),
-        correlation=_round("correlation", 2).fill_null("not defined"),
-        pairing=_round("pairing", 2).fill_null("not defined"),
-        method="method",
-    )
-    names = {
-        "difference": "plain less shortcut, points",
-        "interval": "95 % interval",
-        "correlation": "seed correlation",
-    }
+    table = sorted_rows(answered.contrasts, ranks(answered))
     caption = (
-        "Clean training error of the plain net less that of its twin with a shortcut (percent points), one number "
-        "a seed; seed correlation: of twins over seeds; gain of pairing: unpaired over paired width of the interval."
+        "Clean training error of the plain net less that of its twin with a shortcut (percent points), one number a "
+        "seed. Interval: the one that decides, 95 % over the whole family (looks, Holm), with its one-sided levels. "
+        f"Better: the shortcut is better by more than {answered.study.delta:g} points. Seed correlation: of the twins "
+        "over seeds. Paired / unpaired width: of the interval; below 1, pairing by seed gained."
     )
-    return Drawing(None, caption, table, shown.rename(names | {"pairing": "gain of pairing"}))
+    return Drawing(None, caption, table, contrast_table(table))
 
 
-def differences(table: pl.DataFrame) -> pl.DataFrame:
-    """Gaps or rescues as they are read: one line each, with interval and verdict."""
-    value = "gap_points" if "gap_points" in table.columns else "rescue_points"
-    against = "against" if "against" in table.columns else "reference"
-    several = table["context"].n_unique() > 1
-    return table.select(
-        *(["context"] if several else []),
-        *("shortcut", "depth", pl.col(against).alias("against"), "n"),
-        _signed(value).alias(f"{value.removesuffix('_points')}, points"),
-        _interval("lower_points", "upper_points").str.strip_chars().alias("95 % interval"),
-        *("verdict", "method"),
+def beside(answered: Answer) -> Drawing | None:
+    """Test error and cross-entropy at the same depths: whether it is over-fitting, and what errors near 0 hide."""
+    if answered.gaps.is_empty():
+        return None
+    table = sorted_rows(answered.gaps, ranks(answered))
+    caption = (
+        "The gap of clean training error beside that of the test error and, where the best cells are below 1 %, that "
+        "of the logarithm of the clean training cross-entropy (the declared second measure); same depths, same seeds. "
+        "Intervals of the last two: 95 % each, corrected for nothing; they decide nothing."
     )
+    return Drawing(None, caption, table, beside_table(table))
 
 
 def missing(answered: Answer) -> Drawing | None:
@@ -86,9 +73,13 @@ def missing(answered: Answer) -> Drawing | None:
     table = absent(answered)
     if table.is_empty():
         return None
+    table = sorted_rows(table, ranks(answered))
     drop = ["context"] if table["context"].n_unique() == 1 else []
     drop += [name for name in ("reason", "command") if not any(table[name])]
-    shown = table.with_columns(pl.col("found").str.replace_all("_", " ")).drop(drop)
+    shown = table.with_columns(
+        nets(), pl.col("found").map_elements(plainly, return_dtype=pl.String), pl.col("context").replace(_short(table))
+    )
+    shown = shown.drop(drop).rename({"shortcut": "net"})
     caption = (
         "Runs without a result, and results that are not trained nets (diverged, at chance: done, and counted as "
         "chance; failed: the command tries again)."
@@ -101,13 +92,13 @@ def published(answered: Answer) -> Drawing | None:
     table = answered.published
     if table.is_empty():
         return None
-    band = pl.concat_str(_round("band_low", 2), pl.lit(" to "), _round("band_high", 2)).fill_null("none")
+    band = pl.concat_str(bounds.fixed("band_low", 2), pl.lit(" to "), bounds.fixed("band_high", 2)).fill_null("none")
     shown = table.select(
         *("source", "net", "quantity"),
-        published=_round("published", 2).fill_null("no number"),
+        published=bounds.fixed("published", 2).fill_null("no number"),
         band=band,
-        ours=_round("ours", 2).fill_null(""),
-        interval=_interval("lower", "upper").str.strip_chars(),
+        ours=bounds.fixed("ours", 2).fill_null(""),
+        interval=bounds.interval("lower", "upper").fill_null(""),
         n="n",
         split="split",
         verdict="verdict",
@@ -122,31 +113,27 @@ def commands(answered: Answer) -> Drawing | None:
     table = origins(answered)
     if table.is_empty():
         return None
-    shown = table.with_columns(commit=pl.col("commit").str.replace("^([0-9a-f]{12})[0-9a-f]+", "$1"))
-    return Drawing(None, "One line per command, commit, versions and hardware that made runs together.", table, shown)
+    common, shown = alike(table)
+    caption = "One line per command, commit, versions and hardware that made runs together."
+    if common:
+        caption += f" The same for all: {'; '.join(f'{name} {value}' for name, value in common.items())}."
+    return Drawing(None, caption, table, shown)
 
 
-def _round(value: str | pl.Expr, digits: int) -> pl.Expr:
-    """Fixed digits, as a string; null stays null."""
-    column = pl.col(value) if isinstance(value, str) else value
-    return column.map_elements(lambda x: f"{x:.{digits}f}", return_dtype=pl.String)
+def _named(axis: str) -> pl.Expr:
+    if axis == "cell":
+        return pl.col(axis).str.slice(0, 8)
+    return _thousands(axis).alias(axis) if axis in NUMBERS else pl.col(axis)
 
 
-def _signed(name: str) -> pl.Expr:
-    return pl.col(name).map_elements(lambda x: f"{x:+.2f}", return_dtype=pl.String)
+def _short(table: pl.DataFrame) -> dict[str, str]:
+    return shorter(table["context"].drop_nulls().unique().to_list())
 
 
 def _spread(name: str, scale: int, digits: int) -> pl.Expr:
-    sd = pl.concat_str(pl.lit(" ± "), _round(scale * pl.col(f"{name}_sd"), digits))
-    return pl.concat_str(_round(scale * pl.col(f"{name}_mean"), digits), sd.fill_null("")).fill_null("")
-
-
-def _interval(lower: str, upper: str) -> pl.Expr:
-    """[low, high]; nothing where there is no interval, "open" where there is one side only."""
-    low, high = (_round(name, 2).fill_null("open") for name in (lower, upper))
-    both = pl.concat_str(pl.lit(" ["), low, pl.lit(", "), high, pl.lit("]"))
-    return pl.when(pl.col(lower).is_null() & pl.col(upper).is_null()).then(pl.lit("")).otherwise(both)
+    sd = pl.concat_str(pl.lit(" ± "), bounds.fixed(scale * pl.col(f"{name}_sd"), digits))
+    return pl.concat_str(bounds.fixed(scale * pl.col(f"{name}_mean"), digits), sd.fill_null("")).fill_null("")
 
 
 def _thousands(name: str) -> pl.Expr:
-    return pl.col(name).map_elements(lambda x: f"{x:,}", return_dtype=pl.String).fill_null("?")
+    return bounds.fixed(name, 0).fill_null("?")

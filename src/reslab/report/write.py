@@ -9,11 +9,12 @@ from reslab.analysis.answer import Answer
 from reslab.report.drawing import Drawing
 from reslab.report.figures import write_figures
 from reslab.report.markup import latex, markdown
+from reslab.report.names import nets
 from reslab.report.page import Drawn, page, replace
 from reslab.report.panels import PANELS, Panel
-from reslab.report.tables import differences
 
-TABLES = ("cells", "gaps", "onsets", "rescues", "contrasts", "rates", "published", "runs")
+PANEL_OF = {"budgets": "budget"}  # where the panel of a table has another key
+TABLES = ("cells", "gaps", "onsets", "budgets", "rescues", "contrasts", "rates", "published", "runs")
 
 
 def draw(answered: Answer) -> list[tuple[Panel, Drawing | None]]:
@@ -50,17 +51,16 @@ def write_tables(answered: Answer, drawn: Drawn, folder: Path) -> list[Path]:
         table.write_csv(paths[0])
         files.append(paths[0])
         if name != "runs":
-            shown = readable_table(name, table, readable.get(name))
+            shown = readable_table(table, readable.get(PANEL_OF.get(name, name)))
             paths[1].write_text(markdown(shown))
             paths[2].write_text(latex(shown))
             files += paths[1:]
     return files
 
 
-def readable_table(name: str, table: pl.DataFrame, made: Drawing | None) -> pl.DataFrame:
+def readable_table(table: pl.DataFrame, made: Drawing | None) -> pl.DataFrame:
     """What a panel shows of a table; without one, the table itself, rounded."""
-    if name in ("gaps", "rescues"):
-        return differences(table)
     if made is not None and made.shown is not None:
         return made.shown
-    return table.with_columns(selectors.float().round(3)).drop("sentence", strict=False)
+    shown = table.with_columns(selectors.float().round(3)).drop("main", "sentence", strict=False)
+    return shown.with_columns(nets().alias("net")).drop("shortcut") if "shortcut" in table.columns else shown

@@ -24,6 +24,13 @@ RECORDED = (
     *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
     *("seed", "seeds", "devices", "jobs", "outputs", "trust", "run", "study"),
 )
+PLANNED = {
+    **{name: f"choices.{name}" for name in ("block", "order", "shortcut", "norm", "net", "intervention")},
+    **{name: name for name in ("depth", "width")},
+    **{name: f"recipe.{name}" for name in ("lr", "steps", "batch", "precision")},
+    "classes": "data.classes",
+}
+"""The columns of a plan that belong to the identity, and where a config has them; two names of one recipe do not."""
 INERT = {
     "choices.join": "add",
     "choices.intervention": "none",
@@ -61,6 +68,12 @@ def cell_hash(config: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON of `identity`."""
     text = json.dumps(identity(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def planned(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the config says of the columns PLANNED; a column that it lacks is absent."""
+    found = {name: _lookup(config, key) for name, key in PLANNED.items()}
+    return {name: value for name, value in found.items() if value is not _ABSENT}
 
 
 def label(config: Mapping[str, Any]) -> str:

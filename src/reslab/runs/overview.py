@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reslab.runs.fields import number
 from reslab.runs.folder import RunFolder, read_json
-from reslab.runs.integrity import FOREIGN, TORN, problems
+from reslab.runs.integrity import TORN, problems
 from reslab.runs.pace import Estimate, Speed, Wanted, estimate, makespan, recorded
 from reslab.runs.plan import plan_file, read_plan
 from reslab.runs.status import DONE, state
@@ -95,22 +96,20 @@ def view(outputs: Path, entry: Mapping[str, Any]) -> View:
     """One run as its folder has it now."""
     folder = RunFolder(outputs / entry["folder"])
     found, notes = state(folder), problems(folder, entry)
-    serious = [said for said in notes if said != TORN]
-    if serious and found != "other schema":
-        found = "other schema" if FOREIGN in serious[0] else "edited"
+    if found != "other schema" and any(said != TORN for said in notes):
+        found = "edited"
     result, status = read_json(folder.result) or {}, read_json(folder.status) or {}
     if found in ("ended", "failed"):
         found = str(result.get("outcome")) if found == "ended" else found
-        speed, reason = _number(result.get("images_per_second")), result.get("reason")
-        rate = speed / entry["batch"] if speed else None
-        step = int(_number(result.get("step")) or 0)
-        return View(entry, folder, found, step, rate=rate, notes=(*notes, *([str(reason)] if reason else [])))
-    step = int(_number(status.get("step")) or 0) if found in ("running", "interrupted") else 0
+        speed, reason = result.get("images_per_second"), result.get("reason")
+        rate, step = speed / entry["batch"] if speed else None, result.get("step", 0)
+        return View(entry, folder, found, step, rate=rate, notes=(*notes, *([reason] if reason else [])))
+    step = int(number(status.get("step"), least=0.0) or 0) if found in ("running", "interrupted") else 0
     if found != "running":
         return View(entry, folder, found, step, notes=tuple(notes))
-    beat = _number(status.get("heartbeat"))
+    beat = number(status.get("heartbeat"))
     age = max(time.time() - beat, 0.0) if beat is not None else None
-    rate = _number(status.get("rate")) or None
+    rate = number(status.get("rate"), least=0.001)  # as it is rounded
     return View(entry, folder, found, step, heartbeat=age, rate=rate, notes=tuple(notes))
 
 
@@ -138,11 +137,6 @@ def time_left(runs: Sequence[View]) -> float | None:
     if not busy or None in busy or None in waiting:
         return None
     return makespan([s for s in waiting if s is not None], len(busy), [s for s in busy if s is not None])
-
-
-def _number(value: Any) -> float | None:
-    """A record may hold anything after an edit."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _rounded(value: float | None) -> float | None:

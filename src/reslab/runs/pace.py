@@ -11,8 +11,10 @@ from statistics import median
 from typing import Any
 
 from reslab.runs.folder import RunFolder, read_json
+from reslab.runs.integrity import of_result
 from reslab.runs.plan import experiments, plan_file, read_plan
 
+FINISHED = ("trained", "at_chance")
 FAR = 1.5  # works apart by less than this factor make no line: noise would tilt it
 NET = ("block", "order", "shortcut", "norm", "net", "depth", "width", "macs", "batch")
 
@@ -84,7 +86,7 @@ def _speed(outputs: Path, entry: dict[str, Any]) -> Speed | None:
     try:
         result = read_json(RunFolder(outputs / entry["folder"]).result)
         run = Wanted.of(entry)
-        if run is None or result is None or result["outcome"] not in ("trained", "at_chance"):
+        if run is None or result is None or of_result(result, entry) or result["outcome"] not in FINISHED:
             return None  # a diverged run stopped early and measured nothing
         hardware, times = result["hardware"], result["times"]
         if not _like_this_machine(hardware):

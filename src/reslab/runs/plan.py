@@ -1,11 +1,45 @@
 """plan.jsonl: which runs an experiment asked for; a line is written before the run starts."""
 
+import difflib
 import fcntl
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reslab.runs.fields import NAME, TEXT, Rule, broken, number, optional, whole
 from reslab.runs.folder import SCHEMA
+
+_FOLDER = re.compile(r"runs/(?!\.\.?/)[^/]+/seed=\d+")
+FIELDS = {
+    **dict.fromkeys(("cell", "label"), NAME),
+    "folder": Rule("runs/CELL/seed=N", lambda value: isinstance(value, str) and bool(_FOLDER.fullmatch(value))),
+    **dict.fromkeys(("block", "order", "shortcut", "norm", "net", "data", "recipe", "intervention", "precision"), NAME),
+    "seed": whole(),
+    **dict.fromkeys(("depth", "width", "steps", "batch"), whole(1)),
+    "classes": whole(2),
+    "lr": Rule("a finite number above 0", lambda value: (number(value) or 0) > 0),
+    **dict.fromkeys(("params", "norm_params", "macs"), optional(whole())),
+}
+"""What every line has."""
+OPTIONAL = {
+    "command": TEXT,
+    "overrides": Rule(
+        "a list of texts", lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value)
+    ),
+}
+
+
+class NoRunsError(ValueError):
+    """An experiment that has no plan; the sentence names those that have one."""
+
+    def __init__(self, outputs: Path, experiment: str) -> None:
+        """`experiment` is what was asked for."""
+        self.experiment, known = experiment, experiments(outputs)
+        near = difflib.get_close_matches(experiment, known, n=1)
+        said = f"no runs of experiment={experiment} in {outputs}; it has {', '.join(known) or 'none'}"
+        super().__init__(said + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def plan_file(outputs: Path, experiment: str) -> Path:
@@ -14,20 +48,43 @@ def plan_file(outputs: Path, experiment: str) -> Path:
 
 
 def read_plan(path: Path) -> list[dict[str, Any]]:
-    """Lines in order, one per (cell, seed); torn lines are passed over. ValueError for a plan of another schema."""
+    """Lines in order, one per (cell, seed); torn lines are passed over.
+
+    ValueError for a plan of another schema, for a line that is no line of ours, and where nothing can be read.
+    """
     found: dict[tuple[str, int], dict[str, Any]] = {}
-    if not path.exists():
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
         return []
-    for line in path.read_text(errors="replace").splitlines():
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}); use another outputs=FOLDER") from error
+    for at, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
-            found[entry["cell"], entry["seed"]] = entry
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
+            continue
+        if not isinstance(entry, dict):
             continue
         schema = entry.get("schema", SCHEMA)
         if schema != SCHEMA:
             raise ValueError(f"{path} has schema {schema}, this version reads {SCHEMA}; use another outputs=FOLDER")
+        wrong = _wrong(entry)
+        if wrong:
+            raise ValueError(
+                f"line {at} of {path} {wrong}: written by another version or edited; "
+                "delete the line, or use another outputs=FOLDER"
+            )
+        found[entry["cell"], entry["seed"]] = entry
     return list(found.values())
+
+
+def _wrong(entry: Mapping[str, Any]) -> str:
+    lacking = [name for name in FIELDS if name not in entry]
+    if lacking:
+        return f"lacks {', '.join(lacking)}"
+    found = broken(entry, FIELDS | OPTIONAL)
+    return f"has {found[0]}" if found else ""
 
 
 def add_to_plan(path: Path, entries: list[dict[str, Any]]) -> int:

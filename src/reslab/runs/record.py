@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from reslab.runs.fields import is_whole, number
 from reslab.runs.folder import SCHEMA
 
 
@@ -32,18 +33,23 @@ class Rows:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows by step; where attempts overlap the highest one counts; torn lines are passed over."""
+    """Rows by step, of numbers and null alone; where attempts overlap the highest one counts.
+
+    Torn lines, and rows without a step and an attempt, are passed over.
+    """
     best: dict[int, dict[str, Any]] = {}
     if not path.exists():
         return []
     for line in path.read_text(errors="replace").splitlines():
         try:
             row = json.loads(line)
-            step, attempt = row["step"], row["attempt"]
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             continue
-        if step not in best or attempt >= best[step]["attempt"]:
-            best[step] = row
+        if not isinstance(row, dict) or not all(is_whole(row.get(name)) for name in ("step", "attempt")):
+            continue
+        step = row["step"]
+        if step not in best or row["attempt"] >= best[step]["attempt"]:
+            best[step] = {name: value for name, value in row.items() if value is None or number(value) is not None}
     return [best[step] for step in sorted(best)]
 
 

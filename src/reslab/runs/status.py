@@ -1,5 +1,6 @@
 """status.json: who works on a run, and whether that process is still alive."""
 
+import json
 import os
 import socket
 import time
@@ -7,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reslab.runs.fields import number
 from reslab.runs.folder import SCHEMA, RunFolder, read_json, write_json
 
 DONE = ("trained", "at_chance", "diverged")
@@ -44,14 +46,34 @@ def attempts(folder: RunFolder) -> tuple[int, int]:
     return attempt, origin
 
 
+def foreign(folder: RunFolder) -> list[str]:
+    """A sentence per record of another schema, which may mean anything: nothing else of it is looked at."""
+    records = {path.name: read_json(path) for path in (folder.result, folder.status)}
+    records[folder.metrics.name] = _first_row(folder.metrics)
+    return [
+        f"{name} has schema {record['schema']}, this version reads {SCHEMA}; read it with the version that wrote it"
+        for name, record in records.items()
+        if record is not None and record.get("schema", SCHEMA) != SCHEMA
+    ]
+
+
+def _first_row(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open(errors="replace") as file:
+            row = json.loads(file.readline())
+    except (OSError, ValueError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
 def state(folder: RunFolder) -> str:
     """ended, failed, running, interrupted, new, or other schema (made by another version: left alone).
 
     A `running` whose process is gone is interrupted.
     """
-    result = read_json(folder.result)
-    if result is not None and result.get("schema", SCHEMA) != SCHEMA:
+    if foreign(folder):
         return "other schema"
+    result = read_json(folder.result)
     if result is not None:
         return "ended" if result.get("outcome") in DONE else "failed"
     status = read_json(folder.status)
@@ -64,6 +86,6 @@ def state(folder: RunFolder) -> str:
 
 def _alive(status: dict[str, Any]) -> bool:
     if status.get("host") != socket.gethostname():
-        return time.time() - status.get("heartbeat", 0) < 60
+        return time.time() - (number(status.get("heartbeat")) or 0) < 60
     born = start_time(status.get("pid", -1))
     return born is not None and status.get("boot") == boot_id() and status.get("started") == born

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import yaml  # type: ignore[import-untyped]
 
 from reslab.runs.folder import RunFolder, read_json
-from reslab.runs.integrity import LOADER, problems
+from reslab.runs.integrity import LOADER, UNREADABLE, problems
 from reslab.runs.status import DONE, state
 from reslab.tracking import mirror
 from reslab.tracking.remote import Remote, known_places
@@ -54,11 +54,22 @@ def gather(outputs: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[list[En
         if state(folder) not in ("ended", "failed", "other schema"):
             continue
         wrong = problems(folder, entry)
-        if wrong:
-            left.append(f"{entry['label']} seed={entry['seed']}: {wrong[0]}")
+        config = None if wrong else _config(folder)
+        if config is None:
+            left.append(f"{entry['label']} seed={entry['seed']}: {(*wrong, UNREADABLE)[0]}")
         else:
-            ended.append(Ended(folder, yaml.load(folder.config.read_text(), Loader=LOADER)))
+            ended.append(Ended(folder, config))
     return ended, left
+
+
+def _config(folder: RunFolder) -> Mapping[str, Any] | None:
+    """All of it, where `problems` has read what makes the cell; None if the rest was edited."""
+    try:
+        config: Any = yaml.load(folder.config.read_text(), Loader=LOADER)
+        mirror.identity(config, mirror.origin(folder))
+        return config if isinstance(config["tracking"], Mapping) else None
+    except (yaml.YAMLError, KeyError, TypeError):
+        return None
 
 
 def push_runs(remote: Remote, runs: Sequence[Ended], experiment: str, tell: Callable[[Pushed], object]) -> list[Pushed]:

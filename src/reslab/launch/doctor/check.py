@@ -6,10 +6,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Check:
-    """One finding; `fix` is a command or a setting, empty where all is well."""
+    """One finding; `fix` is a command or a setting, empty where nothing has to be mended."""
 
     name: str
-    level: Literal["ok", "warning", "problem"]
+    level: Literal["ok", "note", "warning", "problem"]
     said: str
     fix: str = ""
 

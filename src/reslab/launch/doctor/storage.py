@@ -25,7 +25,9 @@ def storage_checks(outputs: Path, root: str) -> list[Check]:
 
 def disk_checks(outputs: Path) -> list[Check]:
     """Space, and whether a record can be written whole and a run be locked there; leaves nothing behind."""
-    there = next(folder for folder in (outputs, *outputs.parents) if folder.is_dir())
+    there = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
+    if not there.is_dir():
+        return [Check("records", "problem", f"{there} is a file, not a folder", "use outputs=FOLDER")]
     other = "use outputs=FOLDER on another disk"
     free = shutil.disk_usage(there).free / GIB
     said = f"{outputs}: {free:,.1f} GiB free ({file_system(there)})"
@@ -107,7 +109,9 @@ def cifar_check(root: str) -> Check:
         if "no data in" not in str(error):
             return Check("cifar10", "problem", str(error), "data.root=FOLDER of a complete copy")
         return Check(
-            "cifar10", "ok", f"not in {root}; only data=cifar10 needs it (data.root=FOLDER or data.download=true)"
+            "cifar10",
+            "note",
+            f"absent from {root}; only data=cifar10 needs it (data.root=FOLDER or data.download=true)",
         )
     except (ValueError, OSError) as error:
         return Check("cifar10", "problem", str(error), "delete the file, then data.download=true")
