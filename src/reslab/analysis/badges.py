@@ -120,4 +120,5 @@ def _outside(judged: Sequence[Judged], study: Study) -> list[str]:
 
 def _counts(runs: pl.DataFrame, column: str) -> str:
     counted = runs.group_by(column, maintain_order=True).len()
-    return ", ".join(f"{row['len']} {row[column].replace('_', ' ')}" for row in counted.iter_rows(named=True))
+    said = {"new": "not started", "at_chance": "at chance"}
+    return ", ".join(f"{row['len']} {said.get(row[column], row[column])}" for row in counted.iter_rows(named=True))

@@ -141,7 +141,8 @@ def rescues(samples: Mapping[Key, Sample], study: Study, cells: Family, degraded
     found = []
     for key, series, n, settled in _decide(samples, signs, study):
         numbers, gap = series.numbers(n), series.numbers(n, only=PLAIN)
-        share = None if any(series.failed[:n]) else fieller(numbers, gap, floors=series.floors())
+        known = key[1] in degraded and not any(series.failed[:n])
+        share = fieller(numbers, gap, floors=series.floors()) if known else None
         verdict = _word(settled, study, RESCUES, "does not rescue")
         found.append(
             Rescue(

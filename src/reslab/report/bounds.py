@@ -9,7 +9,8 @@ DECIDES = (
     "Bar: the interval [L, U] that decides, 95 % over the whole family of verdicts (looks, Holm, comparisons), not "
     "the 95 % interval of a single difference. "
 )
-OPEN = "Dashed line with an arrow: no bound on that side. Hollow mark: no interval, or interim numbers between looks. "
+OPEN = "Dashed line with an arrow: no bound on that side. "
+HOLLOW = "Hollow mark: no interval, or interim numbers between looks. "
 HEADS = {"x": ("triangle-left", "triangle-right"), "y": ("triangle-down", "triangle-up")}
 
 

@@ -29,8 +29,9 @@ def budget(answered: Answer) -> Drawing | None:
         f"all budgets have, all else equal. {bounds.DECIDES}"
     )
     drawn = bounds.ends(table, low=axis.low, high=axis.high)
-    unusual = bool((drawn["open"] != "").any() or (drawn["none"] | drawn["look"].is_null()).any())
-    caption = f"{brief}{bounds.OPEN * unusual}Grey: the margin of ±{delta:g} points. {axis.said}"
+    hollow = bool((drawn["none"] | drawn["look"].is_null()).any())
+    marks = bounds.OPEN * bool((drawn["open"] != "").any()) + bounds.HOLLOW * hollow
+    caption = f"{brief}{marks}Grey: the margin of ±{delta:g} points. {axis.said}"
     chart = _chart(drawn, axis, delta)
     return Drawing(chart, caption.strip(), data, gap_table(data), brief=brief.strip())
 

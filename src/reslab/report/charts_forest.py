@@ -122,8 +122,8 @@ def _forest(
         net=nets(),
     )
     band = f"Grey: the margin of ±{delta:g} points that was declared to matter. "
-    unusual = bool((drawn["open"] != "").any() or drawn["hollow"].any())
-    caption = brief + bounds.OPEN * unusual + band + axis.said
+    marks = bounds.OPEN * bool((drawn["open"] != "").any()) + bounds.HOLLOW * bool(drawn["hollow"].any())
+    caption = brief + marks + band + axis.said
     data = table.drop("value", "where", "name")
     chart = _chart(drawn, found, axis=axis, delta=delta, title=title, extra=extra)
     return Drawing(chart, caption.strip(), data, shown, brief=brief.strip(), reading=reading)
