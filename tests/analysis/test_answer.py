@@ -109,7 +109,7 @@ def test_when_links_the_runs_of_its_bounds(tmp_path):
 
 def test_a_late_declaration_is_told(tmp_path):
     found = answer(write(tmp_path, GRID, study=ONE | {"ended": 12}), "toy")
-    assert "declared after 12 of its runs had ended" in found.notes[0]
+    assert "declared when 12 of its runs had ended already" in found.notes[0]
 
 
 def test_cells_without_a_column_of_their_own_are_not_compared(tmp_path):

@@ -9,7 +9,7 @@ from reslab.analysis import table, wording
 from reslab.analysis.calibration import shortfalls
 from reslab.analysis.contexts import Context
 from reslab.analysis.contrasts import Contrast, Rescue
-from reslab.analysis.gaps import Gap
+from reslab.analysis.gaps import FINE, Gap
 from reslab.analysis.onset import Onset
 from reslab.analysis.study import Study
 
@@ -72,12 +72,9 @@ def _folders(context: Context, cells: Collection[tuple[str, int | None]]) -> tup
 
 def notes(runs: pl.DataFrame, judged: Sequence[Judged], study: Study) -> tuple[str, ...]:
     """Sentences on what stands in the way of trusting the numbers."""
-    gaps = [gap for found in judged for gap in found.gaps]
     said = table.differences(runs)
     if study.ended:
-        said.insert(
-            0, f"declared after {study.ended} of its runs had ended: question, margin and looks are no prediction"
-        )
+        said.insert(0, f"declared when {study.ended} of its runs had ended already, so that the prediction is none")
     waiting = runs.filter(pl.col("counted_error").is_null())
     if len(waiting):
         said.append(f"{len(waiting)} of {len(runs)} planned runs have no result yet: {_counts(waiting, 'state')}")
@@ -96,7 +93,8 @@ def notes(runs: pl.DataFrame, judged: Sequence[Judged], study: Study) -> tuple[s
     if len(alike):
         said.append("cells that differ in a setting without a column are not compared")
     said += _outside(judged, study)
-    fine = [gap for gap in gaps if gap.verdict == "does not degrade" and not gap.failures]
+    main = [gap for found in judged if found.context.main for gap in found.gaps]
+    fine = [gap for gap in main if gap.verdict == FINE and not gap.failures]
     if fine:
         n = min(gap.n for gap in fine)
         rare = 1 - 0.05 ** (1 / n)
@@ -104,7 +102,7 @@ def notes(runs: pl.DataFrame, judged: Sequence[Judged], study: Study) -> tuple[s
             f"'does not degrade' speaks of the mean of seeds like these: with {n} of {n} healthy, a share of failing "
             f"seeds up to {100 * rare:.0f} % cannot be excluded (Clopper-Pearson, one-sided 95 %)"
         )
-    looks = [gap.look for found in judged if found.context.main for gap in found.gaps if gap.look]
+    looks = [gap.look for gap in main if gap.look]
     return (*said, *(shortfalls(max(looks)) if looks else ()))
 
 

@@ -20,10 +20,10 @@ def shortfalls(n: int) -> list[str]:
         for row in worst.iter_rows(named=True)
     )
     return [
-        f"how far to trust this: of {len(found)} kinds of experiment simulated at n = {n}, {found['draws'][0]:,} each, "
-        f"in {len(found) - len(short)} at least {100 * COVERAGE:.0f} % of the intervals held the truth and at most "
-        f"{100 * FALSE:.0f} % of the experiments had a false verdict. Not where errors fall into two groups or runs "
-        f"fail now and then, which {n} seeds cannot show; worst first: {worlds}"
+        f"simulated at n = {n}, {len(found) - len(short)} of {len(found)} kinds of experiment keep at least "
+        f"{100 * COVERAGE:.0f} % coverage and at most {100 * FALSE:.0f} % false verdicts; not those whose errors fall "
+        f"into two groups or runs fail now and then, which {n} seeds cannot show: of {found['draws'][0]:,} experiments "
+        f"each, worst first: {worlds}"
     ]
 
 

@@ -10,7 +10,7 @@ from reslab.launch.console import Console
 from reslab.launch.freeze import Job
 from reslab.launch.pool import Pool
 from reslab.launch.prepare import prepare_data
-from reslab.runs.folder import read_json
+from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.plan import add_to_plan, plan_file, read_plan
 from reslab.runs.status import state
 
@@ -58,8 +58,8 @@ def write_plan(jobs: list[Job]) -> list[str]:
     ValueError where outputs cannot be written.
     """
     outputs, experiment = Path(jobs[0].config["outputs"]), jobs[0].config["run"]["experiment"]
-    known = {(entry["cell"], entry["seed"]) for entry in read_plan(plan_file(outputs, experiment))}
-    ended = sum(state(job.folder) == "ended" for job in jobs if (job.cell, job.seed) in known)
+    entries = [] if study_file(outputs, experiment).exists() else read_plan(plan_file(outputs, experiment))
+    ended = sum(state(RunFolder(outputs / entry["folder"])) == "ended" for entry in entries)
     asked = replace(Study.of(jobs[0].config["study"]), ended=ended)
     try:
         standing = declare(outputs, experiment, asked)
