@@ -51,7 +51,8 @@ def _head(answered: Answer, outputs: Path, every: int | None) -> str:
     said += f" · this page renews itself every {every} s" if every else ""
     parts.append(f'<p class="soft">{said}</p>')
     if study.prediction:
-        parts.append(f"<p>Predicted before the runs: {html.escape(study.prediction)}</p>")
+        when = "Declared when runs had ended already" if study.ended else "Predicted before the runs"
+        parts.append(f"<p>{when}: {html.escape(study.prediction)}</p>")
     parts.append("<!--badges-->")
     if following_now := following(answered, outputs):
         code = "<br>".join(f"<code>{html.escape(command)}</code>" for command in following_now.first)
