@@ -24,6 +24,7 @@ def best_rates(contexts: Sequence[Context], study: Study) -> list[dict[str, Any]
     if len(swept) < 2:
         return []
     chosen = {key: min(scores) for key, scores in _scores(swept, study).items()}
+    tried = [float(str(context.axes["lr"])) for context in swept]
     samples: dict[Key, Sample] = {}
     for (_, _, at), key in ((best, key) for key, best in chosen.items()):
         own = swept[at].samples(study)
@@ -31,7 +32,8 @@ def best_rates(contexts: Sequence[Context], study: Study) -> list[dict[str, Any]
     rows = []
     for gap in judge(samples, study, family(samples, study)):
         lr, against = (chosen[gap.shortcut, depth][1] for depth in (gap.depth, gap.against))
-        words = wording.budget(main.axes["steps"], f"the best rate of each depth ({lr:g} against {against:g})")
+        edge = f"; {lr:g} is at the edge of those tried" if lr in (min(tried), max(tried)) else ""
+        words = wording.budget(main.axes["steps"], f"the best rate of each depth ({lr:g} against {against:g}{edge})")
         fields = {name: getattr(gap, name) for name in gap.__dataclass_fields__}
         said = {"context": main.words, "lr": lr, "lr_against": against, "sentence": wording.of_gap(gap, words)}
         rows.append(fields | said)
