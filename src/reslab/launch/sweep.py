@@ -58,12 +58,14 @@ def write_plan(jobs: list[Job]) -> list[str]:
     ValueError where outputs cannot be written.
     """
     outputs, experiment = Path(jobs[0].config["outputs"]), jobs[0].config["run"]["experiment"]
-    entries = [] if study_file(outputs, experiment).exists() else read_plan(plan_file(outputs, experiment))
+    path = plan_file(outputs, experiment)
+    undeclared = path.is_file() and not study_file(outputs, experiment).exists()
+    entries = read_plan(path) if undeclared else []
     ended = sum(state(RunFolder(outputs / entry["folder"])) == "ended" for entry in entries)
     asked = replace(Study.of(jobs[0].config["study"]), ended=ended)
     try:
         standing = declare(outputs, experiment, asked)
-        add_to_plan(plan_file(outputs, experiment), [job.entry() for job in jobs])
+        add_to_plan(path, [job.entry() for job in jobs])
     except OSError as error:
         raise ValueError(
             f"outputs={outputs} cannot be written ({error.strerror}); use outputs=FOLDER with another folder"
