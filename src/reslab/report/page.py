@@ -162,7 +162,7 @@ def vega(kept: Path) -> str:
 def _bundle(which: str) -> str:
     import vl_convert
 
-    library: str = vl_convert.javascript_bundle(vl_version=which)  # type: ignore[call-arg]
+    library: str = vl_convert.javascript_bundle(vl_version=which)  # type: ignore[call-arg]  # not in its stubs
     low = library.lower()
     assert "</script" not in low, "the library would end its own script element"
     assert "<!--" not in low, "the library would open a comment"
