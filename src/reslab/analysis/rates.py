@@ -32,7 +32,8 @@ def best_rates(contexts: Sequence[Context], study: Study) -> list[dict[str, Any]
     rows = []
     for gap in judge(samples, study, family(samples, study)):
         lr, against = (chosen[gap.shortcut, depth][1] for depth in (gap.depth, gap.against))
-        edge = f"; {lr:g} is at the edge of those tried" if lr in (min(tried), max(tried)) else ""
+        edges = [f"{rate:g}" for rate in sorted({lr, against} & {min(tried), max(tried)})]
+        edge = f"; {', '.join(edges)} {'is' if len(edges) == 1 else 'are'} at the edge of those tried" if edges else ""
         words = wording.budget(main.axes["steps"], f"the best rate of each depth ({lr:g} against {against:g}{edge})")
         fields = {name: getattr(gap, name) for name in gap.__dataclass_fields__}
         said = {"context": main.words, "lr": lr, "lr_against": against, "sentence": wording.of_gap(gap, words)}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from reslab.runs.folder import RunFolder
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from reslab.runs.fields import NAME, NUMBER, TEXT, Rule, broken, each, is_whole, number, optional, table, whole
 from reslab.runs.folder import RunFolder, read_json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.integrity import LOADER, UNREADABLE, problems
