@@ -157,6 +157,7 @@ def test_best_rate_is_chosen_on_seeds_that_the_gap_never_sees(tmp_path):
     assert row["gap_points"] == pytest.approx(41 - 2.0333, abs=0.01)
     assert row["n"] == 3
     assert "best rate of each depth (0.01 against 0.1; 0.01, 0.1 are at the edge of those tried)" in row["sentence"]
+    assert set(found.cells["n"]) == {3}
     assert set(found.gaps["n"]) == {3}  # tuning seeds are in no other comparison, either
 
 

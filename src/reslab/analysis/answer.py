@@ -39,8 +39,8 @@ class Answer:
     """One row per planned run, as `table.runs`, with `context`, `main`, `failure` and `counted_error` (share; a failure
     counts as chance)."""
     cells: pl.DataFrame
-    """As `table.cells`, with `context`, `main`, `failures`, and `lower_points`, `upper_points`: the t interval (95 %)
-    of the mean clean training error over seeds; None at n = 1 or with failures."""
+    """As `table.cells` without tuning seeds, with `context`, `main`, `failures`, and `lower_points`, `upper_points`: the
+    t interval (95 %) of the mean clean training error over seeds; None at n = 1 or with failures."""
     gaps: pl.DataFrame
     """One row per context, shortcut and depth but the shallowest: context, main, steps, lr, shortcut, depth, against
     (the shallower depth with the largest gap), n (seeds of the look, or of the interim numbers), look (None: before
@@ -83,7 +83,7 @@ def answer(outputs: Path, experiment: str) -> Answer:
         experiment=experiment,
         study=study,
         runs=planned,
-        cells=_cells(planned),
+        cells=_cells(planned.filter(~pl.col("seed").is_in(study.tuning_seeds))),
         gaps=frame(GAPS, [row for made in judged for row in _gap_rows(made, study)]),
         onsets=frame(ONSETS, [_said(made.context) | asdict(onset) for made in judged for onset in made.onsets]),
         rescues=frame(RESCUES, [_rescue_row(made.context, r, study) for made in judged for r in made.rescues]),
@@ -101,7 +101,9 @@ def curves(answered: Answer) -> pl.DataFrame:
 
     Columns: shortcut, depth, seed, step, error, lr; from metrics.jsonl, so of the runs that have begun, too.
     """
-    runs = answered.runs.filter(pl.col("main") & ~pl.col("state").is_in(["edited", "other schema"]))
+    tuning = answered.study.tuning_seeds
+    left_out = pl.col("state").is_in(["edited", "other schema"]) | pl.col("seed").is_in(tuning)
+    runs = answered.runs.filter(pl.col("main") & ~left_out)
     ends = runs.group_by("shortcut").agg(low=pl.col("depth").min(), high=pl.col("depth").max())
     kept = runs.join(ends, on="shortcut").filter(
         (pl.col("depth") == pl.col("low")) | (pl.col("depth") == pl.col("high"))

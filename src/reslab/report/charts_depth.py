@@ -65,7 +65,8 @@ def _curve(
     keys = ("context", "shortcut", "depth")
     main = answered.runs.filter("main")["context"].unique().to_list()
     others = [context for context in budgets(answered) if context not in main]
-    runs = answered.runs.filter(~pl.col("context").is_in(others)).with_columns(
+    compared = ~pl.col("seed").is_in(answered.study.tuning_seeds)
+    runs = answered.runs.filter(~pl.col("context").is_in(others), compared).with_columns(
         value=value, failed=pl.col("outcome").is_in(FAILURES).fill_null(value=False)
     )
     runs = runs.drop_nulls("value").filter((pl.col("value") > 0) | (not log))
