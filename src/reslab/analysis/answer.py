@@ -39,8 +39,8 @@ class Answer:
     """One row per planned run, as `table.runs`, with `context`, `main`, `failure` and `counted_error` (share; a failure
     counts as chance)."""
     cells: pl.DataFrame
-    """As `table.cells` without tuning seeds, with `context`, `main`, `failures`, and `lower_points`, `upper_points`: the
-    t interval (95 %) of the mean clean training error over seeds; None at n = 1 or with failures."""
+    """As `table.cells` without tuning seeds, with `context`, `main`, `failures`, and `lower_points`, `upper_points`:
+    the t interval (95 %) of the mean clean training error over seeds; None at n = 1 or with failures."""
     gaps: pl.DataFrame
     """One row per context, shortcut and depth but the shallowest: context, main, steps, lr, shortcut, depth, against
     (the shallower depth with the largest gap), n (seeds of the look, or of the interim numbers), look (None: before
