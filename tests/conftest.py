@@ -16,6 +16,7 @@ import torch  # noqa: E402
 
 from settings import SMALL  # noqa: E402
 
+pytest_plugins = ("security.counts",)
 outcomes: dict[str, set[str]] = {}
 
 

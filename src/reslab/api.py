@@ -1,6 +1,6 @@
 """For notebooks: nets, trained runs and tables from the same configs as the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,14 @@ from torch import nn
 from reslab.analysis import table
 from reslab.data.normalise import Normalisation
 from reslab.launch.build import build_net
+from reslab.launch.checks import DEEPEST
 from reslab.launch.compose import compose
+from reslab.launch.construct import describe, image
 from reslab.launch.errors import explain
 from reslab.launch.freeze import resolve
+from reslab.runs.reading import plain
+from reslab.specs import Image, cost
+from reslab.training.weights import read_checkpoint
 
 
 class Trained(NamedTuple):
@@ -67,14 +72,32 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
             f"{run_folder} holds no final weights ({file.name}); has the run ended, with checkpoints=final?"
         )
     try:
-        state = torch.load(file, weights_only=True, map_location="cpu")
-        config = state["config"] | {"trust": list(trust)}
-    except Exception as error:  # a torn file can raise anything
-        raise ValueError(f"{file} cannot be read ({type(error).__name__}); run the same command again") from error
-    loaded = build_net(config)
-    loaded.load_state_dict(state["state_dict"])
-    mean, std = (state["normalisation"][name] for name in ("mean", "std"))
-    return Trained(loaded.eval(), Normalisation(mean, std), config)
+        state = read_checkpoint(file)
+        config = plain(state["config"]) | {"trust": list(trust)}
+        weights, norm = state["state_dict"], state["normalisation"]
+    except Exception as error:  # whatever it holds
+        raise ValueError(f"{file} cannot be read ({error}); run the same command again") from error
+    try:
+        if int(config["depth"]) > DEEPEST:
+            raise ValueError(f"depth={config['depth']} is beyond {DEEPEST:,} layers")
+        spec = describe(config)
+        if spec is not None and cost(spec).params > file.stat().st_size:
+            raise ValueError("its config asks for more weights than it holds")
+        loaded = build_net(config)
+        loaded.load_state_dict(weights)
+        return Trained(loaded.eval(), _normalisation(norm, image(config)), config)
+    except Exception as error:  # no key, or not of the kind that it should be
+        said = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"{file} holds no run that can be built ({type(error).__name__}: {said})") from error
+
+
+def _normalisation(parts: Mapping[str, torch.Tensor], image: Image) -> Normalisation:
+    """ValueError unless it fits the images."""
+    mean, std, shape = parts["mean"], parts["std"], (image.channels, image.size, image.size)
+    for part in (mean, std):
+        if part.dtype != torch.float32 or any(n not in (1, whole) for n, whole in zip(part.shape, shape, strict=True)):
+            raise ValueError(f"a normalisation of shape {tuple(part.shape)} does not fit images of shape {shape}")
+    return Normalisation(mean, std)
 
 
 def runs(outputs: str | Path = "outputs", experiment: str | None = None) -> pl.DataFrame:

@@ -59,7 +59,7 @@ def test_report_of_a_partial_experiment(train, capsys):
     from reslab.launch.sweep import write_plan
 
     composed, choices = compose("train", [*SMALL])
-    made: Job = Freezer("test").job(composed, choices, ())
+    made: Job = Freezer("reslab train").job(composed, choices, ())
     write_plan([made])
     assert report.main(["experiment=adhoc"]) == 0
     said = capsys.readouterr().out

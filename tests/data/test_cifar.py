@@ -193,7 +193,7 @@ def test_rows_and_labels_are_held_against_the_declaration(ten, tmp_path):
 
 def test_a_parquet_file_of_other_size_is_named(ten, tmp_path):
     ten.as_parquet(tmp_path)
-    with pytest.raises(ValueError, match=r"train-00000-of-00001\.parquet holds 15 labels"):
+    with pytest.raises(ValueError, match=r"train-00000-of-00001\.parquet holds 15 rows, the data config declares 16"):
         ten.source(tmp_path, rows={"train": 16, "test": 3}).read("train")
 
 

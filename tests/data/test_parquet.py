@@ -161,8 +161,5 @@ def test_a_label_that_cannot_be_used(folder, labels, message):
 @pytest.mark.parametrize("n", [0, 5, 7])
 def test_wrong_row_count(folder, n):
     write_parquet(folder / "train.parquet", pictures(6)[:1] * n, [0] * n)
-    expected = (
-        rf"train\.parquet holds {n} labels and images of shape \({n}, 3, 8, 8\); .*\(6, 3, 8, 8\).*set data\.rows"
-    )
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises(ValueError, match=rf"train\.parquet holds {n} rows, the data config declares 6; set data\.rows"):
         source(folder).read("train")

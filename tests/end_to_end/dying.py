@@ -8,15 +8,16 @@ from reslab.callbacks import checkpoint
 from reslab.callbacks.checkpoint import Save
 from reslab.callbacks.record import Record
 from reslab.launch import worker
+from reslab.launch.ranks import Place
 
 POINTS = ("before row", "after row", "before save", "torn save", "between renames", "after save")
 
 
-def run_and_die(folder: str, point: str, step: int) -> None:
+def run_and_die(folder: str, place: Place, point: str, step: int) -> None:
     """Train, but die at `point` of the slice that ends at `step`."""
     moment, _, what = point.partition(" ")
     if point == "after fit":
-        worker.Run._finish = die
+        worker.Run._scores = die
     elif point == "before result":
         worker.write_json = die
     elif point == "torn save":
@@ -25,7 +26,7 @@ def run_and_die(folder: str, point: str, step: int) -> None:
         die_in_save(step, die_between_renames)
     else:
         die_around(Record if what == "row" else Save, moment, step)
-    worker.run(folder)
+    worker.run(folder, place)
 
 
 def die(*_: object) -> None:

@@ -6,9 +6,10 @@ import pytest
 from dying import POINTS, run_and_die
 
 from reslab.launch import server
+from reslab.launch.begin import begin
 from reslab.launch.compose import compose
 from reslab.launch.freeze import Freezer
-from reslab.launch.pool import freeze
+from reslab.launch.ranks import Place
 from reslab.launch.sweep import prepare, write_plan
 from reslab.runs.folder import read_json, write_json
 from reslab.runs.record import read_rows
@@ -23,16 +24,18 @@ def job(outputs, *overrides):
 
 
 def attempt(made, target, *args):
-    freeze(made, 1)
-    process = server.start(target, (str(made.folder.path), *args), log=made.folder.log, environment={}, threads=1)
+    begin(made, 1)
+    process = server.start(
+        target, (str(made.folder.path), Place(), *args), log=made.folder.log, environment={}, threads=1
+    )
     process.join()
     return process.exitcode
 
 
 def start(made):
-    from reslab.launch.pool import _work
+    from reslab.launch.pool import train
 
-    return attempt(made, _work)
+    return attempt(made, train)
 
 
 def rows(made):
@@ -142,7 +145,7 @@ def test_dropout_draws_the_same_numbers_after_a_resume(tmp_path):
 def test_a_resumed_run_keeps_its_threads(tmp_path):
     made = job(tmp_path)
     attempt(made, run_and_die, "after save", 15)
-    freeze(made, 2)
+    begin(made, 2)
     assert made.config["trainer"]["threads"] == 1
 
 

@@ -145,10 +145,10 @@ def test_waiting_runs_take_their_turns(lab, monkeypatch):
     lab.begun(step=0, rate=5.0)
     lab.plan()
     lab.plan()
-    from reslab.runs.pace import Speed, Wanted
+    from reslab.runs.speeds import Speed, Wanted
 
     run = Wanted.of(lab.look().runs[0].entry)
-    monkeypatch.setattr(module, "recorded", lambda outputs: [Speed(run=run, step=1.0, start=0.0, measure=0.0)])
+    monkeypatch.setattr(module, "recorded", lambda *_: [Speed(run=run, step=1.0, start=0.0, measure=0.0)])
     assert lab.look().left == pytest.approx(120.0)
 
 

@@ -9,8 +9,9 @@ from itertools import permutations
 import pytest
 
 from reslab.runs.folder import RunFolder, write_json
-from reslab.runs.pace import Speed, Wanted, clock, distinct, estimate, makespan, recorded
+from reslab.runs.pace import Pace, clock, distinct, makespan
 from reslab.runs.plan import add_to_plan, plan_file
+from reslab.runs.speeds import Speed, Wanted, recorded
 from runs.lines import line as entry
 
 HERE = {"machine": platform.machine(), "system": platform.platform(), "cores": os.cpu_count()}
@@ -32,6 +33,10 @@ def record(outputs, planned, made, name="mine"):
     folder = RunFolder(outputs / planned["folder"])
     folder.path.mkdir(parents=True)
     write_json(folder.result, made)
+
+
+def estimate(wanted, speeds):
+    return Pace(speeds).estimate(wanted)
 
 
 def speed(step=0.5, **changes):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from reslab.runs.folder import RunFolder, write_json
-from reslab.runs.status import boot_id, foreign, process_identity, start_time, state, write_status
+from reslab.runs.status import Records, boot_id, process_identity, start_time, state, write_status
 
 
 @pytest.fixture
@@ -134,4 +134,4 @@ def test_on_another_machine_without_a_heartbeat(folder, beat):
 def test_a_record_of_another_schema_alone(folder, name):
     (folder.path / name).write_text('{"schema": 2, "state": "running"}\n')
     assert state(folder) == "other schema"
-    assert foreign(folder)[0].startswith(f"{name} has schema 2, this version reads 1")
+    assert Records.of(folder).foreign[0].startswith(f"{name} has schema 2, this version reads 1")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from reslab.launch import server as processes
+from reslab.launch.begin import begin
 from reslab.launch.compose import compose
 from reslab.launch.freeze import Freezer
-from reslab.launch.pool import _work, freeze
+from reslab.launch.pool import train as work
+from reslab.launch.ranks import Place
 from reslab.launch.sweep import prepare, write_plan
 from settings import SMALL
 from tracking import troubles
@@ -46,18 +48,18 @@ class Lab:
         limits = [f"tracking.{name}={seconds}" for name, seconds in LIMITS.items()]
         words = [w for w in SMALL if not w.startswith("tracking")] + ["tracking.mode=online", *limits]
         composed, choices = compose("train", [*words, f"outputs={self.outputs}", *overrides])
-        made = Freezer("test").job(composed, choices, ())
+        made = Freezer("reslab train").job(composed, choices, ())
         write_plan([made])
         prepare([made])
         return made
 
-    def start(self, made, target=_work, *args):
+    def start(self, made, target=work, *args):
         """One attempt of the run; the process."""
-        freeze(made, 1)
-        words = (str(made.folder.path), *args)
+        begin(made, 1)
+        words = (str(made.folder.path), Place(), *args)
         return processes.start(target, words, log=made.folder.log, environment=self.environment, threads=1)
 
-    def run(self, made, target=_work, *args):
+    def run(self, made, target=work, *args):
         """The same, waited for; exit code."""
         process = self.start(made, target, *args)
         process.join()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from reslab.callbacks.record import Record
 from reslab.launch import worker
+from reslab.launch.ranks import Place
 
 
-def hold(folder: str, step: int, flag: str) -> None:
+def hold(folder: str, place: Place, step: int, flag: str) -> None:
     """Train, but after the row at `step` say so (FLAG.held) and wait for FLAG.go."""
     real = Record.on_train_batch_end
 
@@ -21,17 +22,17 @@ def hold(folder: str, step: int, flag: str) -> None:
                 time.sleep(0.01)
 
     Record.on_train_batch_end = hook
-    worker.run(folder)
+    worker.run(folder, place)
 
 
-def break_down(folder: str) -> None:
+def break_down(folder: str, place: Place) -> None:
     """Train, but fail after the last step."""
 
     def broken(*_: object) -> None:
         raise RuntimeError("broken on purpose")
 
-    worker.Run._finish = broken
-    worker.run(folder)
+    worker.Run._scores = broken
+    worker.run(folder, place)
 
 
 def command(words: list[str], said: str, drawn: bool) -> None:

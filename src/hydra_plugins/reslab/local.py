@@ -1,7 +1,7 @@
-"""Lets Hydra find the launcher `local` and the user's own conf/. Imported at every Hydra start: keep it thin."""
+"""Lets Hydra find our launchers and the user's own conf/. Imported at every Hydra start: keep it thin."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +13,89 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-
-@dataclass
-class LocalConf:
-    """Settings of hydra/launcher=local: none."""
-
-    _target_: str = "hydra_plugins.reslab.local.LocalLauncher"
+# a plain node, over which conf/launcher/ lays its presets
+LOCAL = {"_target_": "hydra_plugins.reslab.local.LocalLauncher"}
+ConfigStore.instance().store(group="hydra/launcher", name="local", node=LOCAL, provider="reslab")
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalConf, provider="reslab")
+class OwnLauncher(Launcher):
+    """Hands all points of a sweep to `reslab.launch`, with the engine that is to run them."""
 
+    def __init__(self, **settings: Any) -> None:
+        """The settings of conf/launcher/NAME.yaml; the engine checks them."""
+        self.settings = settings
 
-class LocalLauncher(Launcher):
-    """Hands all points of a sweep to `reslab.launch.local`."""
+    @abstractmethod
+    def kind(self) -> Any:
+        """The class of the engine that runs the jobs."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before any point is composed."""
-        from reslab.launch.local import install
+        from reslab.launch.local import composer
 
-        self.composer = install(hydra_context, config)
+        self.composer = composer(hydra_context, config)
+        self.composer.install()
         self.task, self.config = task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Called by the sweeper with all points, or with one batch of them."""
+        from reslab.launch.engines import made
+        from reslab.launch.local import launch
+
+        engine = made(self.kind(), self.settings)
+        return launch(self.composer, self.config, self.task, job_overrides, engine)
+
+
+class LocalLauncher(OwnLauncher):
+    """Runs on this machine."""
+
+    def kind(self) -> Any:
+        """Processes of our own."""
+        from reslab.launch.engines import Local
+
+        return Local
+
+
+class SlurmLauncher(OwnLauncher):
+    """Runs on a SLURM cluster."""
+
+    def kind(self) -> Any:
+        """A SLURM job per run."""
+        from reslab.launch.on_slurm import OnSlurm
+
+        return OnSlurm
+
+
+class RayLauncher(OwnLauncher):
+    """Runs on a Ray cluster."""
+
+    def kind(self) -> Any:
+        """A Ray task per run."""
+        from reslab.launch.on_ray import OnRay
+
+        return OnRay
+
+
+class AdoptedLauncher(Launcher):
+    """Another launcher of Hydra's, behind our checks, plan and table."""
+
+    def __init__(self, inner: DictConfig) -> None:
+        """`inner` is that launcher's own config; `setup` looks at it before Hydra has filled in its values."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """The inner launcher is made when there is something to launch."""
+        from reslab.launch.foreign import Foreign
+        from reslab.launch.local import composer
+
+        self.composer = composer(hydra_context, config)
+        self.task, self.config = task_function, config
+        self.engine = Foreign(hydra_context, config, config.hydra.launcher.inner)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Called by the sweeper with all points, or with one batch of them."""
         from reslab.launch.local import launch
 
-        return launch(self.composer, self.config, self.task, job_overrides)
+        return launch(self.composer, self.config, self.task, job_overrides, self.engine)
 
 
 class OwnConf(SearchPathPlugin):

@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from reslab.runs.fields import is_whole
 from reslab.runs.folder import SCHEMA, read_json, write_json
 
 POINTS = 100.0  # percent points in a share
+MOST = 10_000  # seeds per cell
 
 
 @dataclass(frozen=True)
@@ -52,25 +54,25 @@ def _check(values: Mapping[str, Any]) -> None:
     delta, looks, depths, shortcuts = (values[name] for name in ("delta", "looks", "depths", "shortcuts"))
     if isinstance(delta, bool) or not isinstance(delta, int | float) or not 0 < delta < 100:
         raise ValueError(f"study.delta={delta} is not between 0 and 100 points; the default is 0.25")
-    if not looks or not _rising(looks, least=2):
-        raise ValueError(f"study.looks={list(looks)} are not rising numbers of seeds from 2 on; the default is [3,5,8]")
+    if not looks or not _rising(looks, least=2) or looks[-1] > MOST:
+        raise ValueError(
+            f"study.looks={list(looks)} are not rising numbers of seeds from 2 on, to {MOST:,}; the default is [3,5,8]"
+        )
     if not _rising(depths, least=1):
         raise ValueError(f"study.depths={list(depths)} are not rising depths; use for example [20,56]")
     if not all(isinstance(name, str) for name in shortcuts) or len(set(shortcuts)) < len(shortcuts):
         raise ValueError(f"study.shortcuts={list(shortcuts)} are not different names; use for example [none,identity]")
-    if not all(_whole(seed) and seed >= 0 for seed in values["tuning_seeds"]):
+    if not all(is_whole(seed) for seed in values["tuning_seeds"]):
         raise ValueError(f"study.tuning_seeds={list(values['tuning_seeds'])} are not seeds; use for example [100,101]")
     for name in ("question", "prediction", "published"):
         if not isinstance(values[name], str):
             raise ValueError(f"study.{name}={values[name]} is not a text")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole(values["ended"]):
+        raise ValueError(f"study.ended={values['ended']} is not a number of runs")
 
 
 def _rising(values: Sequence[Any], *, least: int) -> bool:
-    whole = all(_whole(value) and value >= least for value in values)
+    whole = all(is_whole(value, least=least) for value in values)
     return whole and list(values) == sorted(set(values))
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from reslab.runs.folder import RunFolder, read_json
-from reslab.runs.integrity import problems
+from reslab.runs.folder import RunFolder
+from reslab.runs.integrity import of_records
 from reslab.runs.plan import NoRunsError, experiments, plan_file, read_plan
-from reslab.runs.status import state
+from reslab.runs.status import Records
 
 AXES = (
     *("block", "order", "shortcut", "norm", "net", "data", "recipe", "intervention"),
@@ -41,11 +41,11 @@ def runs(outputs: Path, experiment: str | None = None) -> pl.DataFrame:
 
 def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     folder = RunFolder(outputs / entry["folder"])
-    found, wrong = state(folder), problems(folder, entry)
+    records = Records.of(folder)
+    found, wrong = records.state, of_records(records, entry)
     if found in ("ended", "failed") and wrong:
         found = "edited"  # what was changed by hand, or copied from elsewhere, is in no number
-    result = read_json(folder.result) if found in ("ended", "failed") else None
-    result = result or {}
+    result = (records.result if found in ("ended", "failed") else None) or {}
     outcome = result.get("outcome")
     chance = (entry["classes"] - 1) / entry["classes"]
     row: dict[str, Any] = {name: entry[name] for name in ("cell", "label", "seed", *AXES, *COUNTS)}

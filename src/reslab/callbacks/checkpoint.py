@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from torch import nn
 
+from reslab import world
 from reslab.data.module import Slice
 
 
@@ -23,7 +24,7 @@ class Save(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Slice, batch_idx: int
     ) -> None:
         """Save, but neither on the last slice nor while stopping: resuming there would train one slice too many."""
-        if batch.stop in self._keep:
+        if batch.stop in self._keep and world.rank() == 0:
             assert isinstance(pl_module.net, nn.Module)
             state = {"state_dict": pl_module.net.state_dict(), "step": batch.stop}
             replace(self._folder / f"step={batch.stop:06d}.ckpt", lambda path: torch.save(state, path))
@@ -35,7 +36,11 @@ class Save(Checkpoint):
         self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
+        """All ranks take part, rank 0 writes: they hold the same."""
         last = self._folder / "last.ckpt"
+        if world.rank() > 0:
+            trainer.save_checkpoint(last, weights_only=False)
+            return
 
         def write(path: Path) -> None:
             trainer.save_checkpoint(path, weights_only=False)

@@ -17,8 +17,9 @@ from reslab.data.split import stratified
 from reslab.launch.build import read_data
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
-from reslab.launch.worker import as_record
-from reslab.runs.folder import RunFolder, read_json, write_json
+from reslab.launch.measure import as_record
+from reslab.runs.folder import RunFolder, file_name, read_json, write_json
+from reslab.runs.integrity import SCORE
 from reslab.training.evaluate import Score, evaluate
 
 
@@ -28,14 +29,22 @@ def main(arguments: list[str]) -> int:
     config = resolve_verb(composed)
     folder = RunFolder(Path(config["run"]).absolute())
     trained = api.load(folder.path, trust=config["trust"])
+    folder.check_links()
     own = "data" not in config
-    name = trained.config["choices"]["data"] if own else choices["data"]
-    frozen = trained.config if own else _with_data(trained.config, config["data"], config["trust"])
-    frozen = frozen | {"trust": config["trust"]}
-    parts = _parts(frozen, own)
-    measured = {key: _measure(trained, arrays) for key, arrays in parts.items()}
+    try:
+        name = trained.config["choices"]["data"] if own else choices["data"]
+        frozen = _own(trained.config) if own else _with_data(trained.config, config["data"], config["trust"])
+        parts = _parts(frozen | {"outputs": str(_outputs(folder)), "trust": config["trust"]}, own)
+        measured = {key: _measure(trained, arrays) for key, arrays in parts.items()}
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # the config is the folder's: it may lack a key, or have one of another kind
+        said = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"{folder.path} holds no data config to measure by ({type(error).__name__}: {said})"
+        ) from error
     _show(measured, (read_json(folder.result) or {}) if own else {}, Console(highlight=False))
-    target = folder.path / "evaluations" / f"{name}.json"
+    target = folder.path / "evaluations" / f"{file_name(name)}.json"
     target.parent.mkdir(exist_ok=True)
     record = {key: as_record(score) for key, score in measured.items()}
     write_json(target, {"data": name, "measured": time.time(), **record})
@@ -48,6 +57,18 @@ def _quoted(argument: str) -> str:
     name, _, value = argument.partition("=")
     quote = "\\'"
     return f"run='{value.replace(chr(39), quote)}'" if name == "run" and value[:1] not in ("'", '"') else argument
+
+
+def _outputs(folder: RunFolder) -> Path:
+    """Where the folder lies now: its config may name a place of another machine, or of ours that it should not."""
+    return folder.path.parents[2] if folder.path.parents[1].name == "runs" else folder.path
+
+
+def _own(frozen: dict[str, Any]) -> dict[str, Any]:
+    """The run's own data, if they are here: what a folder names is not fetched."""
+    data = frozen["data"]
+    fetched = {"download": False} if "download" in data["source"] else {}
+    return frozen | {"data": data | {"source": data["source"] | fetched}}
 
 
 def _with_data(frozen: dict[str, Any], data: dict[str, Any], trust: list[str]) -> dict[str, Any]:
@@ -93,7 +114,7 @@ def _show(measured: dict[str, Score], recorded: dict[str, Any], out: Console) ->
     for column in ("part", "n", "error %", "recorded %", "cross-entropy", "recorded"):
         table.add_column(column, justify="left" if column == "part" else "right")
     for name, score in measured.items():
-        old = recorded.get(name)
+        old = recorded.get(name) if SCORE.holds(recorded.get(name)) else None
         table.add_row(
             name,
             str(score.n),

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from reslab.launch import server
+from reslab.launch.engines import Local
 from reslab.launch.freeze import Freezer
 from reslab.launch.paths import conf_folder
 from reslab.launch.sweep import Sweep
@@ -21,13 +22,13 @@ def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None
     plan_only = listing is not None
     sweep = Sweep(plan_only=plan_only)
 
-    def task(config: DictConfig) -> float | None:
-        """One point, for launchers other than ours (basic, submitit): same checks, same records."""
+    def task(config: DictConfig) -> None:
+        """One point without any launcher (hydra.mode=RUN): same checks, same records."""
         runtime = HydraConfig.get().runtime.choices
         point = tuple(HydraConfig.get().overrides.task)
-        return sweep.run([Freezer().job(config, dict(runtime), point)])[0]
+        sweep.run([Freezer().job(config, dict(runtime), point)], Local())
 
-    task.sweep = sweep  # type: ignore[attr-defined]  # our launcher hands all its points to this object
+    task.sweep = sweep  # type: ignore[attr-defined]  # launchers hand all their points to this object
     asks_only = any(word in ("--help", "--hydra-help", "--cfg", "-c", "--info", "-i") for word in arguments)
     if not (plan_only or asks_only):
         server.context()
@@ -36,17 +37,25 @@ def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None
     try:
         run()
     except (KeyboardInterrupt, SystemExit) as stop:
-        if "interrupted" not in sweep.outcomes.values():
+        if not sweep.count("interrupted", "not started"):
             raise
         sweep.console.out.print("interrupted; the same command goes on from the last checkpoints")
         return 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
+    except ValueError as error:
+        if not sweep.count("failed"):
+            raise
+        sweep.console.out.print(
+            f"the sweeper gave up: {error}", markup=False
+        )  # as Optuna does where every trial failed
     finally:
         if sweep.jobs and not plan_only:
             sweep.console.table(sweep.jobs, sweep.outcomes)
             _next(sweep)
     if listing is not None and sweep.jobs:
         listing(sweep)
-    return 1 if sweep.failed else 0
+    if sweep.count("interrupted", "not started"):
+        sweep.console.out.print("not all runs are done; the same command goes on from the last checkpoints")
+    return 1 if sweep.count("failed", "interrupted", "not started") else 0
 
 
 def _next(sweep: Sweep) -> None:

@@ -38,14 +38,16 @@ def checked(arrays: Arrays, image: Image, rows: int, where: str) -> Arrays:
 
 
 def cached(read: Callable[[], Arrays], folder: Path, name: str) -> Arrays:
-    """Decode once, then load from `folder`; an unreadable cache file is made anew."""
+    """Decode once, then load from `folder`; an unreadable cache file is made anew.
+
+    ValueError for a name that is more than the name of a file.
+    """
+    if Path(name).name != name:
+        raise ValueError(f"{name!r} cannot be the name of a file in {folder}: data.fingerprint was edited")
     images, labels = folder / f"{name}-images.npy", folder / f"{name}-labels.npy"
-    try:
-        found = Arrays(np.load(images, mmap_mode="r", allow_pickle=False), np.load(labels, allow_pickle=False))
-        if len(found.images) == len(found.labels):
-            return found
-    except (OSError, ValueError, EOFError):
-        pass
+    found = _loaded(images, labels)
+    if found is not None:
+        return found
     arrays = read()
     folder.mkdir(parents=True, exist_ok=True)
     for path, array in ((labels, arrays.labels), (images, arrays.images)):
@@ -54,6 +56,18 @@ def cached(read: Callable[[], Arrays], folder: Path, name: str) -> Arrays:
             np.save(file, array, allow_pickle=False)
         beside.replace(path)
     return arrays
+
+
+def _loaded(images: Path, labels: Path) -> Arrays | None:
+    """What the cache holds, if it is what was written there; of a pickle nothing is read."""
+    try:
+        if not (images.is_file() and labels.is_file()):  # to open a pipe would wait for a writer
+            return None
+        pixels, classes = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (images, labels))
+        whole = pixels.dtype == np.uint8 and classes.dtype == np.int64 and pixels.ndim == 4 and classes.ndim == 1
+        return Arrays(pixels, np.array(classes)) if whole and len(pixels) == len(classes) else None
+    except Exception:  # NumPy's parser of headers raises anything
+        return None
 
 
 def hash_of(indices: Int64[np.ndarray, " n"]) -> str:

@@ -54,7 +54,7 @@ class Cifar:
         parquet = self._parquet()
         if parquet:
             column = "label" if self.label == "labels" else self.label.removesuffix("s")
-            arrays = read_parquet(parquet[part], "img", column, self.image)
+            arrays = read_parquet(parquet[part], "img", column, self.image, self.rows[part])
             return checked(arrays, self.image, self.rows[part], str(parquet[part]))
         read = [read_batch(data, self.label, name) for name, data in self._files(part)]
         pixels = np.concatenate([images for images, _ in read])
@@ -74,6 +74,8 @@ class Cifar:
 
     def _archive(self) -> Path:
         file = Path(self.root) / self.archive["file"]
+        if file.name != self.archive["file"]:
+            raise ValueError(f"data.source.archive.file={self.archive['file']} is not the name of a file")
         if not file.exists() and self.download:
             import pooch
 

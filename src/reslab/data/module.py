@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from reslab import world
 from reslab.data.arrays import Arrays, hash_of
 from reslab.data.augment import crop_and_flip
 from reslab.data.normalise import Normalisation
@@ -116,9 +117,11 @@ class ImageData(pl.LightningDataModule):
         return part(self._read("test"), self.train.labels.device)
 
     def batch(self, step: int) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
-        """The batch of one optimiser step."""
+        """This rank's share of the batch of one optimiser step: all of it where there is one rank."""
         assert self.train is not None, "set up first"
         number, rows = self.plan.locate(step)
+        share = self.plan.batch // world.size()
+        rows = slice(rows.start + world.rank() * share, rows.start + (world.rank() + 1) * share)
         if self._epoch[0] != number:
             device = self.train.labels.device
             self._epoch = (number, [torch.from_numpy(values).to(device) for values in self.plan.epoch(number)])

@@ -6,11 +6,14 @@ name is refused.
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+
+CONTAINERS = 100
 
 
 class _Dtype:
@@ -46,11 +49,26 @@ class _Reader(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR batch needs") from None
 
 
+def _check(data: bytes) -> None:
+    """ValueError for what would exhaust memory or the stack before anything of it can be refused."""
+    nested = 0
+    for opcode, argument, _ in pickletools.genops(data):
+        nested += opcode.name.startswith(("TUPLE", "LIST", "DICT", "EMPTY_"))
+        if opcode.name.endswith("PUT") and int(argument or 0) > len(data):
+            raise ValueError("it counts more objects than it can hold")
+    if nested > CONTAINERS:
+        raise ValueError(f"it has {nested} tuples, lists and tables, an original batch fewer than {CONTAINERS}")
+
+
 def read_batch(data: bytes, label: str, where: str) -> tuple[UInt8[np.ndarray, "n pixels"], Int64[np.ndarray, " n"]]:
     """Pixels and labels of one batch; ValueError for anything but an original batch."""
     try:
+        _check(data)
         batch = _Reader(io.BytesIO(data), encoding="bytes").load()
-        pixels, labels = batch[b"data"].value, np.array(batch[label.encode()], np.int64)
+        pixels, found = batch[b"data"].value, batch[label.encode()]
+        if not isinstance(found, list) or not all(type(value) is int for value in found):
+            raise ValueError("its labels are not a list of integers")
+        labels = np.array(found, np.int64)
         if pixels.shape != (len(labels), 3 * 32 * 32):
             raise ValueError(f"{pixels.shape} pixels for {len(labels)} labels")
     except Exception as error:  # a hostile or torn pickle can raise anything

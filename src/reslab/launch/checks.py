@@ -31,8 +31,13 @@ def check(config: Mapping[str, Any]) -> None:
             f"recipe.batch={recipe['batch']} cannot be filled from {kept} training images "
             f"({data['rows']['train']} rows less data.validation={data['validation']})"
         )
-    if config["devices"] != 1:
-        raise ValueError(f"devices={config['devices']}: a run uses one device so far; use devices=1")
+    ranks = config["devices"] * config["num_nodes"]
+    if recipe["batch"] % ranks:
+        below = recipe["batch"] // ranks * ranks or ranks
+        raise ValueError(
+            f"recipe.batch={recipe['batch']} is the batch of all ranks together and cannot be shared equally by "
+            f"devices={config['devices']} x num_nodes={config['num_nodes']}; use recipe.batch={below}"
+        )
 
 
 def check_name(experiment: str) -> str:
@@ -40,6 +45,12 @@ def check_name(experiment: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment):
         raise ValueError(f"experiment={experiment} is not a name of letters, digits, '.', '_' and '-'")
     return experiment
+
+
+def whole(key: str, value: Any, least: int) -> None:
+    """ValueError unless `value` is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{key}={value} is not an integer of at least {least}; use {key}={least} or more")
 
 
 def _check_counts(config: Mapping[str, Any]) -> None:
@@ -55,6 +66,9 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         **{f"evaluation.{name}": (value, 1) for name, value in config["evaluation"].items()},
         "data.validation": (data["validation"], 0),
         "data.split_seed": (data["split_seed"], 0),
+        "devices": (config["devices"], 1),
+        "num_nodes": (config["num_nodes"], 1),
+        "trainer.heartbeat_timeout": (config["trainer"]["heartbeat_timeout"], 1),
         "data.classes": (data["classes"], 2),
         **{f"data.rows.{name}": (value, 1) for name, value in data["rows"].items()},
         **{f"data.{name}": (data[name], 1) for name in ("channels", "size")},
@@ -63,8 +77,7 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         value = config["jobs"] if name == "jobs" else config["trainer"]["threads"]
         least |= {name: (value, 1)} if value != "auto" else {}
     for key, (value, bound) in least.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < bound:
-            raise ValueError(f"{key}={value} is not an integer of at least {bound}; use {key}={bound} or more")
+        whole(key, value, bound)
     if config["depth"] > DEEPEST:
         raise ValueError(f"depth={config['depth']} is beyond {DEEPEST:,} layers; He 2015 went to 1,202")
 

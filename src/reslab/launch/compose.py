@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reslab.launch.paths import conf_folder
+from reslab.launch.secrets import without_secrets
 
 
 class Composer:
@@ -30,7 +31,8 @@ class Composer:
         self._slow, self._loader, self._master = loader.load_sweep_config, loader, master
         self._parser = OverridesParser.create()
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
-        self._copies: dict[tuple[str, ...], bytes] = {}
+        self._copies: dict[tuple[str, ...], tuple[bytes, dict[str, Any]]] = {}
+        self._words: dict[str, tuple[Override, bool]] = {}
 
     def install(self) -> None:
         """Answer the sweeper's check with group choices alone."""
@@ -40,19 +42,30 @@ class Composer:
 
     def point(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
         """One point's config without `hydra`, and the choice made in each group; ValueError for unknown keys."""
-        groups, values = self._split(overrides)
+        groups, values = self._split(without_secrets(overrides))
         full, base = self._base(groups)
-        check(values, base)
         if groups not in self._copies:
-            self._copies[groups] = pickle.dumps(base)
-        config: DictConfig = pickle.loads(self._copies[groups])  # a fifth of the time of copy.deepcopy
+            self._copies[groups] = pickle.dumps(base), dict(leaves(OmegaConf.to_container(base, resolve=False)))
+        copy, known = self._copies[groups]
+        check(values, known)
+        config: DictConfig = pickle.loads(copy)  # a fifth of the time of copy.deepcopy
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config, dict(full.hydra.runtime.choices)
 
     def _split(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], list[Override]]:
-        parsed = self._parser.parse_overrides(list(overrides))
-        groups = tuple(o.input_line for o in parsed if self._is_group(o))
-        return groups, [o for o in parsed if not self._is_group(o) and not o.is_hydra_override()]
+        parsed = [self._parse(word) for word in overrides]
+        groups = tuple(override.input_line for override, is_group in parsed if is_group)
+        return groups, [override for override, is_group in parsed if not is_group and not override.is_hydra_override()]
+
+    def _parse(self, word: str) -> tuple[Override, bool]:
+        """A word, and whether it chooses of a group; remembered: the points of a sweep are made of few words."""
+        if word not in self._words:
+            try:
+                (override,) = self._parser.parse_overrides([word])
+            except RecursionError:
+                raise ValueError(f"{word[:60]}... is nested too deeply") from None
+            self._words[word] = override, self._is_group(override)
+        return self._words[word]
 
     def _is_group(self, override: Override) -> bool:
         """A choice of this verb's defaults list, or a group added to it; for `report`, `experiment` is a text."""
@@ -95,10 +108,8 @@ def known_keys(verb: str, arguments: Sequence[str]) -> dict[str, Any]:
     return {}
 
 
-def check(overrides: Sequence[Override], base: DictConfig) -> None:
-    """ValueError for a key that the config does not have (also behind + and ++), or a value of another type."""
-    plain = OmegaConf.to_container(base, resolve=False)
-    known = dict(leaves(plain))
+def check(overrides: Sequence[Override], known: Mapping[str, Any]) -> None:
+    """ValueError for a key that is not `known` (also behind + and ++), or a value of another type."""
     for override in overrides:
         key = override.key_or_group
         if key not in known and not any(k.startswith(f"{key}.") for k in known):

@@ -31,6 +31,7 @@ class Console:
         # a table is never squeezed: on a narrow terminal its lines wrap, and every name can still be read
         self.wide = Terminal(highlight=False, width=max(self.out.width, 140))
         self._bar: Progress | None = None
+        self._told = False
 
     def header(self, jobs: Sequence[Job], pending: Sequence[Job]) -> None:
         """What was asked for, what is done, where it goes."""
@@ -70,6 +71,12 @@ class Console:
         elif time.monotonic() - self._spoke > QUIET:
             self._spoke = time.monotonic()
             self.out.print(text)
+
+    def waiting(self, job: Job) -> None:
+        """Other commands hold the GPUs of this machine; said once."""
+        if not self._told:
+            self._told = True
+            self.out.print(f"waiting for {job.config['devices']} free GPU(s): other commands hold them", markup=False)
 
     def finished(self, job: Job, outcome: str, reason: str, seconds: float) -> None:
         """One line per run."""

@@ -13,9 +13,14 @@ GROUPS = ("block", "order", "shortcut", "join", "norm", "act")
 
 
 def construct(node: Any, trust: Sequence[str] = ()) -> Any:
-    """Instantiate a plain config node; ValueError for a `_target_` that is neither a part of ours nor trusted."""
+    """Instantiate a plain config node; ValueError for a `_target_` that is neither a part of ours nor trusted.
+
+    Nor may it hold `${...}`: Hydra would fill in the environment, or nodes that nobody has looked at.
+    """
     for target in targets(node):
         check_target(target, trust)
+    if "${" in str(node):
+        raise ValueError(f"{str(node)[:200]} holds ${{...}}; a config that builds something holds plain values")
     return instantiate(node, _convert_="all")
 
 

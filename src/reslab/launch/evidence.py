@@ -30,4 +30,5 @@ def hardware(trainer: pl.Trainer) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": gpu or "cpu",
+        "ranks": trainer.world_size,
     }

@@ -20,11 +20,15 @@ from reslab.launch import resources
 from reslab.launch.checks import check
 from reslab.launch.compose import leaves
 from reslab.launch.construct import GROUPS, construct, describe, image
+from reslab.launch.secrets import without_secrets
 from reslab.runs.folder import RunFolder
 from reslab.runs.identity import cell_hash, label
 from reslab.specs import Cost, cost
 
 PACKAGES = ("reslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy", "scikit-learn")
+
+
+OF_ONE_IMAGE = ("reslab.nets.norm.Group", "reslab.nets.norm.Absent")
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,15 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 class Freezer:
     """Turns points into jobs; what points share (files, commit) is looked at once."""
 
-    command: str = field(default_factory=lambda: shlex.join(["reslab", "train", *sys.argv[1:]]))
+    command: str = field(default_factory=lambda: shlex.join(["reslab", "train", *without_secrets(sys.argv[1:])]))
+    gpus: int | None = None
+    """What an engine gives to a run; None: all that this machine has."""
     _fingerprints: dict[str, str] = field(default_factory=dict)
     _costs: dict[str, Cost | None] = field(default_factory=dict)
 
     def job(self, composed: DictConfig, choices: Mapping[str, Any], overrides: tuple[str, ...]) -> Job:
         """Resolve, check and identify one point. ValueError or FileNotFoundError says what is wrong and what works."""
-        config = resolve(composed, choices)
+        config = resolve(composed, choices, self.gpus)
         config["data"]["fingerprint"] = self._fingerprint(config)
         counts = self._cost(config)
         cell = cell_hash(config)
@@ -123,8 +129,11 @@ class Freezer:
         return self._fingerprints[key]
 
 
-def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain, checked config with the choice made in each group; ValueError says what is wrong and what works."""
+def resolve(composed: DictConfig, choices: Mapping[str, Any], gpus: int | None = None) -> dict[str, Any]:
+    """A plain, checked config with the choice made in each group; ValueError says what is wrong and what works.
+
+    `gpus` are those that a run will have, where it does not run on this machine.
+    """
     _check_missing(composed)
     try:
         config: Any = OmegaConf.to_container(composed, resolve=True)
@@ -132,9 +141,11 @@ def resolve(composed: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError((str(error).splitlines() or ["the config cannot be resolved"])[0]) from error
     raw: Any = OmegaConf.to_container(composed, resolve=False)
     config["fixed_streams"] = {n: config["seeds"][n] for n, value in raw["seeds"].items() if value != "${seed}"}
-    config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith("hydra/")}
+    machinery = ("hydra/", "launcher")  # who runs it is no part of a run
+    config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith(machinery)}
+    without_secrets([f"{key}={value}" for key, value in leaves(config)])
     check(config)
-    _resolve(config)
+    _resolve(config, resources.gpus() if gpus is None else gpus)
     return config
 
 
@@ -144,18 +155,29 @@ def _counts(counts: Cost | None) -> dict[str, int | None]:
     return {"params": counts.params, "norm_params": counts.norm_params, "macs": counts.macs}
 
 
-def _resolve(config: dict[str, Any]) -> None:
+def _resolve(config: dict[str, Any], gpus: int) -> None:
     """Replace `auto` and relative paths; what remains means the same on another day."""
     trainer, recipe = config["trainer"], config["recipe"]
     if trainer["accelerator"] == "auto":
-        trainer["accelerator"] = "gpu" if resources.gpus() else "cpu"
-    if trainer["accelerator"] == "gpu" and not resources.gpus():
-        raise ValueError("trainer=gpu, but no NVIDIA GPU is to be seen here; use trainer=cpu")
-    trainer["images_per_norm"] = recipe["batch"] // config["devices"]
+        trainer["accelerator"] = "gpu" if gpus else "cpu"
+    if trainer["accelerator"] == "gpu" and not gpus:
+        raise ValueError(
+            "trainer=gpu, but no NVIDIA GPU is to be seen here; use trainer=cpu, or hydra.launcher.gpus_per_run=1 "
+            "where another machine is to run it"
+        )
+    if _norm_sees_one_image(config):
+        trainer["sync_batchnorm"] = False  # there is nothing to synchronise: the same cell on any number of ranks
+    own = trainer["sync_batchnorm"] or _norm_sees_one_image(config)
+    trainer["images_per_norm"] = recipe["batch"] // (1 if own else config["devices"] * config["num_nodes"])
     warmup = recipe["warmup"]
     if config["depth"] < warmup["from_depth"]:
         warmup["steps"] = 0
     config["outputs"] = os.path.abspath(config["outputs"])
+
+
+def _norm_sees_one_image(config: Mapping[str, Any]) -> bool:
+    ours = config["net"].get("_target_", "").startswith("reslab.")
+    return ours and config["norm"].get("_target_", "") in OF_ONE_IMAGE
 
 
 @lru_cache(maxsize=1)

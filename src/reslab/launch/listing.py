@@ -11,11 +11,12 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from reslab.launch import resources
+from reslab.launch.begin import threads_of
 from reslab.launch.console import retry
 from reslab.launch.freeze import Job
-from reslab.launch.pool import threads_of
 from reslab.runs.folder import read_json
-from reslab.runs.pace import Estimate, Speed, Wanted, clock, distinct, estimate, makespan, recorded
+from reslab.runs.pace import Estimate, Pace, clock, distinct, makespan
+from reslab.runs.speeds import Wanted, recorded
 from reslab.runs.status import state
 
 IDLE = ("ended", "running", "other schema")  # states that the same `train` would not start
@@ -97,14 +98,14 @@ def listing(jobs: list[Job]) -> Listing:
     config = jobs[0].config
     states = [state(job.folder) for job in jobs]
     accelerator, pending = config["trainer"]["accelerator"], sum(found not in IDLE for found in states)
-    slots = resources.concurrent(config["jobs"], accelerator, max(pending, 1))
+    slots = resources.concurrent(config["jobs"], accelerator, max(pending, 1), config["devices"])
     share = max(1, resources.cores() // slots)
-    speeds = recorded(Path(config["outputs"]))
-    runs = (Planned(job, found, _estimate(job, share, speeds)) for job, found in zip(jobs, states, strict=True))
+    pace = Pace(recorded(Path(config["outputs"])))
+    runs = (Planned(job, found, _estimate(job, share, pace)) for job, found in zip(jobs, states, strict=True))
     return Listing(tuple(runs), slots)
 
 
-def _estimate(job: Job, share: int, speeds: list[Speed]) -> Estimate | None:
+def _estimate(job: Job, share: int, pace: Pace) -> Estimate | None:
     wanted = Wanted.of(job.entry())
     if wanted is None:
         return None
@@ -115,7 +116,7 @@ def _estimate(job: Job, share: int, speeds: list[Speed]) -> Estimate | None:
         threads=threads_of(job, share),
         gpu=job.config["trainer"]["accelerator"] == "gpu",
     )
-    return estimate(own, speeds)
+    return pace.estimate(own)
 
 
 def show(found: Listing, out: Terminal, arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Hydra hands over all points of a sweep; they are checked together, then run on this machine."""
+"""Hydra hands over all points of a sweep; they are checked together, then an engine runs them."""
 
 import atexit
 import os
@@ -13,37 +13,43 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from omegaconf import DictConfig, open_dict, read_write
 
 from reslab.launch.compose import Composer
+from reslab.launch.engines import Engine
 from reslab.launch.freeze import Freezer, Job
+from reslab.launch.objective import Objective
 
 Points = Sequence[Sequence[str]]
 
 
-def install(hydra_context: Any, config: DictConfig) -> Composer:
-    """Called before the sweeper looks at any point; Hydra's own files go to a temporary folder."""
+def composer(hydra_context: Any, config: DictConfig) -> Composer:
+    """For the points of one command; Hydra's own files go to a temporary folder."""
     folder = tempfile.mkdtemp(prefix="reslab-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a sweeper may launch several batches from it
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir = folder
-    composer = Composer(hydra_context.config_loader, config)
-    composer.install()
-    return composer
+    return Composer(hydra_context.config_loader, config)
 
 
-def launch(composer: Composer, config: DictConfig, task: Callable, points: Points) -> list[JobReturn]:
+def launch(composer: Composer, config: DictConfig, task: Callable, points: Points, engine: Engine) -> list[JobReturn]:
     """Run every point, or none where one of them is invalid (ValueError naming them all)."""
     setup_globals()
     Singleton.get_state()
     if any(override.startswith("experiment=") and "," in override for override in config.hydra.overrides.task):
         raise ValueError("experiment cannot be swept: each one brings a grid of its own; run them one after another")
-    jobs = freeze_all(composer, points)
-    objectives = task.sweep.run(jobs)  # type: ignore[attr-defined]  # set by commands.train
+    objective = Objective.of(config.hydra.sweeper)
+    jobs = freeze_all(composer, points, engine.gpus)
+    sweep = task.sweep  # type: ignore[attr-defined]  # set by commands.train
+    sweep.run(jobs, engine)
     HydraConfig.instance().set_config(config)
-    return [_returned(point, objective) for point, objective in zip(points, objectives, strict=True)]
+    values = [0.0 if sweep.plan_only else objective(job) for job in jobs]
+    return [_returned(point, value) for point, value in zip(points, values, strict=True)]
 
 
-def freeze_all(composer: Composer, points: Points) -> list[Job]:
-    """Jobs of all points; ValueError lists every invalid one, and the override that drops them."""
-    freezer, jobs, problems = Freezer(), [], {}
+def freeze_all(composer: Composer, points: Points, gpus: int | None = None) -> list[Job]:
+    """Jobs of all points; ValueError lists every invalid one, and the override that drops them.
+
+    `gpus` are what an engine gives to each run; None: whatever this machine has.
+    """
+    freezer, jobs, problems = Freezer(gpus=gpus), [], {}
     for point in points:
         try:
             config, choices = composer.point(point)

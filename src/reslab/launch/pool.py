@@ -1,44 +1,81 @@
-"""Runs jobs side by side, each in a process of its own; whatever happens to one does not touch the others."""
+"""Runs jobs side by side, each in processes of its own; whatever happens to one does not touch the others."""
 
 import contextlib
-import math
 import multiprocessing.connection
-import os
-import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from omegaconf import OmegaConf
-
-from reslab.launch import resources, server
-from reslab.launch.console import Console
+from reslab.launch import gpus, resources
+from reslab.launch.begin import begin, threads_of
 from reslab.launch.freeze import Job
+from reslab.launch.nodes import HERE, Node
+from reslab.launch.ranks import Place, Ranks, Work
 from reslab.runs.folder import read_json, write_json
-from reslab.runs.status import attempts, state, write_status
+from reslab.runs.status import state, write_status
 
-SMALL_STEP = 2e9  # multiply-adds of a forward pass over a batch; digits nets stay below, CIFAR nets above
+
+def train(path: str, place: Place) -> None:
+    """What a worker does with a run folder."""
+    from reslab.launch.worker import run  # imported in the fork server already
+
+    run(path, place)
 
 
 @dataclass
 class Running:
-    """A job with its process, its slot and its lock."""
+    """A job with its ranks, and what it holds: the run's lock and its GPUs."""
 
     job: Job
-    process: BaseProcess
-    slot: int
-    lock: contextlib.ExitStack
+    ranks: Ranks
+    held: contextlib.ExitStack
     began: float
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """Who is told how a pool gets on: `console.Console`, or nobody."""
+
+    def begin(self, pending: Sequence[Job]) -> None:
+        """The first run is about to start."""
+        ...
+
+    def progress(self, running: Sequence[Job]) -> None:
+        """Called twice a second."""
+        ...
+
+    def waiting(self, job: Job) -> None:
+        """No GPU is free."""
+        ...
+
+    def finished(self, job: Job, outcome: str, reason: str, seconds: float) -> None:
+        """A run has ended."""
+        ...
+
+    def end(self) -> None:
+        """Nothing runs any more."""
+        ...
 
 
 class Pool:
     """`slots` jobs at a time until none is left."""
 
-    def __init__(self, pending: list[Job], slots: int, console: Console, outcomes: dict[tuple[str, int], str]) -> None:
-        """Every worker gets a slot: a GPU, or cores // slots threads. What becomes of a job goes into `outcomes`."""
+    def __init__(
+        self,
+        pending: list[Job],
+        slots: int,
+        console: Listener,
+        outcomes: dict[tuple[str, int], str],
+        *,
+        work: Work = train,
+        node: Node = HERE,
+        cores: int | None = None,
+    ) -> None:
+        """Each job gets its share of `cores` (all), or GPUs of its own; what becomes of it goes into `outcomes`."""
         self._waiting, self._slots, self._console, self._outcomes = list(pending), slots, console, outcomes
-        self._threads = max(1, resources.cores() // slots)
+        self._cores = max(1, (cores or resources.cores()) // slots)
+        self._work, self._node = work, node
         self._running: list[Running] = []
 
     def run(self) -> None:
@@ -47,54 +84,88 @@ class Pool:
         console.begin(self._waiting)
         try:
             while self._waiting or self._running:
-                while self._waiting and len(self._running) < self._slots:
-                    self._start(self._waiting.pop(0))
-                if self._running:
-                    multiprocessing.connection.wait([r.process.sentinel for r in self._running], timeout=0.5)
-                for running in [r for r in self._running if not r.process.is_alive()]:
+                while self._waiting and len(self._running) < self._slots and self._start(self._waiting[0]):
+                    self._waiting.pop(0)
+                self._wait()
+                for running in [r for r in self._running if r.ranks.over()]:
                     self._collect(running)
                 console.progress([running.job for running in self._running])
         finally:
             self._stop()
             console.end()
 
-    def _start(self, job: Job) -> None:
-        lock = contextlib.ExitStack()
-        slot = min(set(range(self._slots)) - {r.slot for r in self._running})
+    def lend(self, job: Job) -> tuple[str, str, float]:
+        """Add this node's ranks to a run that the first node locks, freezes and records."""
+        began = time.monotonic()
+        with contextlib.ExitStack() as held:
+            environment = self._devices(job, held)
+            if environment is None:
+                return "failed", f"no {job.config['devices']} GPUs are free on this node", 0.0
+            ranks = self._ranks(job, environment)
+            try:
+                while not ranks.over():
+                    multiprocessing.connection.wait(ranks.sentinels, timeout=0.5)
+            finally:
+                ranks.stop()
+        result = read_json(job.folder.result)
+        outcome = str(result["outcome"]) if result else "failed"
+        return outcome, "" if result else ranks.reason, time.monotonic() - began
+
+    def _wait(self) -> None:
+        sentinels = [sentinel for running in self._running for sentinel in running.ranks.sentinels]
+        if sentinels:
+            multiprocessing.connection.wait(sentinels, timeout=0.5)
+        elif self._waiting and not self._running:
+            time.sleep(0.5)  # another command has the GPUs
+
+    def _start(self, job: Job) -> bool:
+        """Whether the job is dealt with; False where it must wait for a GPU."""
+        held = contextlib.ExitStack()
         try:
-            free = lock.enter_context(job.folder.locked())
+            free = held.enter_context(job.folder.locked())
             if not free or state(job.folder) == "ended":  # another command has it, or had it since we looked
                 self._outcomes[job.cell, job.seed] = "elsewhere" if not free else "ended"
-                lock.close()
-                return
-            freeze(job, self._threads)
-            on_gpu = job.config["trainer"]["accelerator"] == "gpu"
-            process = server.start(
-                _work,
-                (str(job.folder.path),),
-                log=job.folder.log,
-                environment={"CUDA_VISIBLE_DEVICES": str(slot)} if on_gpu else {},
-                threads=threads_of(job, self._threads),
-            )
+                held.close()
+                return True
+            environment = self._devices(job, held)
+            if environment is None:
+                held.close()
+                return False
+            begin(job, self._share(job))
+            ranks = self._ranks(job, environment)
         except (OSError, RuntimeError) as error:  # this run cannot be started; the others can
-            lock.close()
+            held.close()
             self._end(job, "failed", f"{type(error).__name__}: {error}", 0.0)
-            return
-        self._running.append(Running(job, process, slot, lock, time.monotonic()))
+            return True
+        self._running.append(Running(job, ranks, held, time.monotonic()))
+        return True
+
+    def _ranks(self, job: Job, environment: dict[str, str]) -> Ranks:
+        threads = threads_of(job, self._share(job))
+        return Ranks(job.folder, job.config, work=self._work, threads=threads, environment=environment, node=self._node)
+
+    def _share(self, job: Job) -> int:
+        return max(1, self._cores // job.config["devices"])
+
+    def _devices(self, job: Job, held: contextlib.ExitStack) -> dict[str, str] | None:
+        if job.config["trainer"]["accelerator"] != "gpu":
+            return {}
+        names = gpus.take(job.config["devices"], held)
+        if names is None:
+            self._console.waiting(job)
+            return None
+        return {"CUDA_VISIBLE_DEVICES": names}
 
     def _collect(self, running: Running) -> None:
         self._running.remove(running)
-        running.process.join()
-        result, code = read_json(running.job.folder.result), running.process.exitcode
-        reason = ""
+        result, reason = read_json(running.job.folder.result), ""
         if result is None:
-            reason = f"killed by signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else ""
-            reason = reason or f"ended with exit code {code} without a result"
+            reason = running.ranks.reason
             with contextlib.suppress(OSError):
                 write_json(running.job.folder.result, {"outcome": "failed", "reason": reason})
         outcome = result["outcome"] if result else "failed"
         reason = reason or (result or {}).get("reason") or ""
-        running.lock.close()
+        running.held.close()
         self._end(running.job, outcome, reason, time.monotonic() - running.began)
 
     def _end(self, job: Job, outcome: str, reason: str, seconds: float) -> None:
@@ -104,12 +175,9 @@ class Pool:
     def _stop(self) -> None:
         """End what still runs; reached with workers alive only through Ctrl-C, SIGTERM or our own error."""
         for running in self._running:
-            running.process.terminate()
+            running.ranks.end()
         for running in self._running:
-            running.process.join(timeout=5)
-            if running.process.is_alive():
-                running.process.kill()
-                running.process.join()
+            running.ranks.stop()
             status = read_json(running.job.folder.status) or {}
             facts: dict[str, Any] = {
                 key: status[key] for key in ("attempt", "origin", "step", "steps") if key in status
@@ -118,42 +186,7 @@ class Pool:
                 with contextlib.suppress(OSError):
                     write_status(running.job.folder, "interrupted", facts)
             self._outcomes[running.job.cell, running.job.seed] = "interrupted"
-            running.lock.close()
+            running.held.close()
         for job in self._waiting:
             self._outcomes[job.cell, job.seed] = "not started"
         self._running = []
-
-
-def freeze(job: Job, threads: int) -> None:
-    """Write the config that the worker reads, and a fresh status; a resumed run keeps its number of threads."""
-    folder = job.folder
-    folder.path.mkdir(parents=True, exist_ok=True)
-    resumable = folder.checkpoints.exists() and any(folder.checkpoints.glob("*.ckpt"))
-    config: dict[str, Any] = job.config
-    config["trainer"]["threads"] = threads_of(job, threads)
-    if resumable:
-        with contextlib.suppress(Exception):  # a torn file can raise anything, and has nothing to keep
-            old: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
-            config["trainer"]["threads"] = int(old["trainer"]["threads"])
-    folder.result.unlink(missing_ok=True)
-    beside = folder.config.with_name(f".config.{os.getpid()}")
-    OmegaConf.save(OmegaConf.create(config), beside)
-    beside.replace(folder.config)
-    before = attempts(folder)
-    attempt = before[0] + 1
-    write_status(folder, "running", {"attempt": attempt, "origin": before[1] or attempt, "step": 0})
-
-
-def threads_of(job: Job, share: int) -> int:
-    """What was asked for; `auto` is one for nets too small to gain from a second, so that they never differ in it."""
-    threads = job.config["trainer"]["threads"]
-    if threads != "auto":
-        return threads
-    work = job.config["recipe"]["batch"] * (job.cost.macs if job.cost is not None else math.inf)
-    return 1 if work < SMALL_STEP else share
-
-
-def _work(path: str) -> None:
-    from reslab.launch.worker import run  # imported in the fork server already
-
-    run(path)

@@ -7,6 +7,7 @@ every child, so the server must be single-threaded at the end.
 import gc
 import importlib
 import os
+import signal
 import sys
 
 from reslab.launch import lifeline
@@ -14,15 +15,17 @@ from reslab.launch import lifeline
 lifeline.die_with(int(os.environ["RESLAB_PARENT"]))
 lifeline.SERVER = os.getpid()
 os.setsid()  # Ctrl-C at the terminal is for the parent
+for name in (signal.SIGUSR1, signal.SIGUSR2):  # so are SLURM's warnings, which it sends to every process of a job
+    signal.signal(name, signal.SIG_IGN)
 
 NAMES = (
     *("numpy.random", "torch", "torchmetrics", "pytorch_lightning", "pytorch_lightning.loggers", "sklearn.datasets"),
     *("scipy.stats", "scipy.special", "hydra.utils", "wandb", "wandb.sdk.launch", "wandb.apis.public", "requests"),
     "reslab.launch.worker",
 )
-for name in NAMES:
+for module in NAMES:
     try:
-        importlib.import_module(name)
+        importlib.import_module(module)
     except ImportError as error:  # the standard library would swallow it and run on, slowly
         sys.exit(f"reslab cannot start: {error}")
 

@@ -1,8 +1,10 @@
 """Starts worker processes from one warm fork server (Linux), or afresh (elsewhere)."""
 
+import faulthandler
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
@@ -11,8 +13,11 @@ from typing import Any
 
 LEAKED = (
     *("LOCAL_RANK", "RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    *("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE", "TORCHELASTIC_RUN_ID"),
     *("PL_GLOBAL_SEED", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE", "WANDB_RUN_GROUP", "WANDB_NAME"),
 )
+inherited: dict[str, str] = {}
+"""What was taken out of the environment: `nodes` may read it, the workers may not."""
 # BLAS threads would make the server unfit for forking; one OpenMP thread is what its children start from
 SERVER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "WANDB_ERROR_REPORTING": "false"}
 
@@ -25,7 +30,8 @@ def context() -> Any:
     ctx.set_forkserver_preload(["reslab.launch.preload"])
     os.environ.update({"RESLAB_PARENT": str(os.getpid()), **SERVER_ENVIRONMENT})
     for name in LEAKED:
-        os.environ.pop(name, None)
+        if name in os.environ:
+            inherited[name] = os.environ.pop(name)
     return ctx
 
 
@@ -47,20 +53,26 @@ def start(
     return process
 
 
-def _enter(target: Callable[..., None], args: tuple, log: str, environment: dict[str, str], threads: int) -> None:
-    import signal
+def ask_where(process: BaseProcess) -> None:
+    """Let a process write the stacks of its threads into its log."""
+    if process.pid is not None:
+        os.kill(process.pid, signal.SIGQUIT)
 
+
+def _enter(target: Callable[..., None], args: tuple, log: str, environment: dict[str, str], threads: int) -> None:
     from reslab.launch import lifeline
 
     os.setsid()
     parent = multiprocessing.parent_process()
     lifeline.die_with(lifeline.SERVER or (parent.pid if parent and parent.pid else os.getppid()))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):  # for the parent; SLURM sends the latter to all
+        signal.signal(name, signal.SIG_IGN)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    faulthandler.register(signal.SIGQUIT, file=2)
     os.environ.update(environment)
     import torch
 

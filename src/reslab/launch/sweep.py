@@ -1,16 +1,17 @@
-"""A sweep on this machine: what was asked for, what of it is left to do, what became of it."""
+"""A sweep: what was asked for, what of it is left to do, what became of it."""
 
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reslab.analysis.study import Study, declare, study_file
-from reslab.launch import resources, server
+from reslab.launch import server
 from reslab.launch.console import Console
+from reslab.launch.engines import Engine
 from reslab.launch.freeze import Job
-from reslab.launch.pool import Pool
+from reslab.launch.nodes import only_lends
 from reslab.launch.prepare import prepare_data
-from reslab.runs.folder import RunFolder, read_json
+from reslab.runs.folder import RunFolder
 from reslab.runs.plan import add_to_plan, plan_file, read_plan
 from reslab.runs.status import state
 
@@ -24,16 +25,20 @@ class Sweep:
     jobs: dict[tuple[str, int], Job] = field(default_factory=dict)
     outcomes: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def run(self, jobs: list[Job]) -> list[float | None]:
-        """Plan, skip what is done, run the rest; the objective of each job in order (None: it failed)."""
+    def run(self, jobs: list[Job], engine: Engine) -> None:
+        """Plan, skip what is done, let the engine run the rest. ValueError, before any work, where it cannot."""
         unique = {(job.cell, job.seed): job for job in jobs}
-        config = jobs[0].config
-        slots = resources.concurrent(config["jobs"], config["trainer"]["accelerator"], len(unique))
+        engine.check(list(unique.values()))
         if self.plan_only:
             self.jobs |= unique
-            return [0.0] * len(jobs)
+            return
         states = {key: state(job.folder) for key, job in unique.items()}
-        pending = [job for key, job in unique.items() if states[key] not in ("ended", "running", "other schema")]
+        left = (
+            ("ended", "other schema")
+            if only_lends(jobs[0].config["num_nodes"])
+            else ("ended", "running", "other schema")
+        )
+        pending = [job for key, job in unique.items() if states[key] not in left]
         for said in write_plan(list(unique.values())):
             self.console.out.print(f"note: {said}", markup=False)
         self.console.header(list(unique.values()), pending)
@@ -43,13 +48,11 @@ class Sweep:
         self.jobs |= unique
         self.outcomes |= {key: "elsewhere" if found == "running" else found for key, found in states.items()}
         if pending:
-            Pool(pending, slots, self.console, self.outcomes).run()
-        return [objective(job) for job in jobs]
+            engine.run(pending, self.console, self.outcomes)
 
-    @property
-    def failed(self) -> list[Job]:
-        """Jobs without a result."""
-        return [self.jobs[key] for key, outcome in self.outcomes.items() if outcome == "failed"]
+    def count(self, *outcomes: str) -> int:
+        """How many jobs came to one of these outcomes."""
+        return sum(outcome in outcomes for outcome in self.outcomes.values())
 
 
 def write_plan(jobs: list[Job]) -> list[str]:
@@ -86,11 +89,3 @@ def prepare(jobs: list[Job]) -> None:
         problem = prepare_data(config)
         if problem:
             raise ValueError(problem)
-
-
-def objective(job: Job) -> float | None:
-    """Clean training error for sweepers that minimise; 1 if diverged, None if there is no result."""
-    result = read_json(job.folder.result)
-    if result is None or result.get("outcome") == "failed":
-        return None
-    return float(result.get("train", {}).get("error", 1.0))

@@ -1,36 +1,44 @@
 """One run, from its frozen config to result.json: the only place where nets, data, training and tracking meet."""
 
 import logging
-import math
 import sys
 import time
 import traceback
+import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
+from reslab import world
 from reslab.callbacks import schedule as when
 from reslab.callbacks.checkpoint import Save, replace, usable
 from reslab.callbacks.progress import Progress
 from reslab.callbacks.record import Record, Row
-from reslab.data.arrays import hash_of
-from reslab.data.module import ImageData, Part
-from reslab.data.split import stratified
+from reslab.callbacks.together import Together
+from reslab.data.module import ImageData
+from reslab.data.source import file_hash
 from reslab.launch.build import build_classifier, build_data, build_net, read_data
 from reslab.launch.construct import construct
 from reslab.launch.evidence import hardware, weights_hash
+from reslab.launch.measure import Measure, as_record
+from reslab.launch.ranks import Place
 from reslab.runs.folder import RunFolder, write_json
 from reslab.runs.record import Rows
 from reslab.runs.status import attempts, write_status
 from reslab.tracking.run import Tracker, tracked
 from reslab.training.classifier import Classifier
-from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
+from reslab.training.evaluate import Score
 from reslab.training.outcome import outcome
+from reslab.training.synchronised import synchronise
 
+REST = 5.0  # seconds
 LONGEST_SLICE = 10  # steps; bounds the time between two looks at the progress bar, costs Lightning's 0.3 ms each
 
 
@@ -41,17 +49,28 @@ def prepare_data(config: dict[str, Any]) -> None:
         read(name)
 
 
-def run(path: str) -> None:
-    """Train the run of this folder; a failure is recorded, with its traceback in the log."""
+def run(path: str, place: Place) -> None:
+    """Train the run of this folder, as one of its ranks; a failure is recorded, with its traceback in the log."""
     folder = RunFolder(Path(path))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no hardware list and no advertisements
+    warnings.filterwarnings("ignore", "The `srun` command is available")  # a machine with SLURM is no SLURM task
     try:
+        if place.size > 1:
+            if place.backend == "nccl":
+                torch.cuda.set_device(place.local)
+            world.join(rank=place.rank, size=place.size, meeting_point=place.meeting_point, backend=place.backend)
         config: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
-        Run(folder, config).execute()
+        Run(folder, config, place).execute()
+        world.leave()
     except Exception as error:
         traceback.print_exc()
-        reason = (str(error).splitlines() or [""])[0]
         sys.stdout.flush()
+        sys.stderr.flush()
+        if place.size > 1:
+            if isinstance(error, RuntimeError) and "gloo" in str(error).lower():
+                time.sleep(REST)  # a peer is gone: our parent must see that one first
+            sys.exit(1)  # our parent writes the record: it knows which rank was the first
+        reason = (str(error).splitlines() or [""])[0]
         write_json(folder.result, {"outcome": "failed", "reason": f"{type(error).__name__}: {reason}"[:500]})
         attempt, origin = attempts(folder)
         write_status(folder, "ended", {"attempt": attempt, "origin": origin, "reason": "failed"})
@@ -61,13 +80,12 @@ def run(path: str) -> None:
 class Run:
     """The stages of one run, in order; holds what they share."""
 
-    def __init__(self, folder: RunFolder, config: dict[str, Any]) -> None:
+    def __init__(self, folder: RunFolder, config: dict[str, Any], place: Place) -> None:
         """Nothing is built yet."""
-        self.folder, self.config = folder, config
+        self.folder, self.config, self.place = folder, config, place
         self.began = time.monotonic()
         self.times: dict[str, float] = {}
-        self.subset: Part | None = None
-        self.subset_hash: str | None = None
+        self.measure = Measure(config)
         self.attempt, self.origin = attempts(folder)
         self.steps = config["recipe"]["steps"]
         evaluation = config["evaluation"]
@@ -76,10 +94,12 @@ class Run:
         self.kept = when.log_spaced(self.steps) if config["checkpoints"] == "log" else ()
 
     def execute(self) -> None:
-        """Build, fit, evaluate, write the result."""
+        """Build, fit, evaluate, write the result; ranks other than 0 write nothing."""
         self._tell(0, 0.0)
         net = build_net(self.config)
         self.params = sum(p.numel() for p in net.parameters())
+        if self.config["trainer"]["sync_batchnorm"]:
+            synchronise(net)
         module = build_classifier(self.config, net)
         stops = when.slices(self.steps, LONGEST_SLICE, self.scored, self.saved, self.kept)
         data = build_data(self.config, stops)
@@ -92,18 +112,24 @@ class Run:
         if checkpoint is None:
             self.origin = self.attempt
             self._tell(0, 0.0)
-        rows = Rows(self.folder.metrics, self.attempt)
-        with tracked(self.config, attempt=self.origin) as tracker:
-            trainer = self._trainer(rows, tracker)
+        first = self.place.rank == 0
+        with tracked(self.config, attempt=self.origin) if first else nullcontext(Tracker(None, 0)) as tracker:
+            rows = Rows(self.folder.metrics, self.attempt) if first else None
+            trainer = self._trainer(rows, tracker, checkpoint)
             self._lap("open")
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
             if trainer.interrupted:
                 raise KeyboardInterrupt
             self._lap("fit")
-            result = self._finish(trainer, module, data)
+            scores = self._scores(module, data)
+            result = self._result(trainer, module, data, scores)
             tracker.finish(result)
         self._lap("close")
-        rows.close()
+        if rows is not None:
+            rows.close()
+            self._write(result, net, data)
+
+    def _write(self, result: dict[str, Any], net: nn.Module, data: ImageData) -> None:
         result["times"] = self.times
         self._keep_weights(net, data)
         write_json(self.folder.result, result)
@@ -111,20 +137,26 @@ class Run:
         facts = {"attempt": self.attempt, "origin": self.origin, "reason": result["outcome"]}
         write_status(self.folder, "ended", facts)
 
-    def _trainer(self, rows: Rows, tracker: Tracker) -> pl.Trainer:
+    def _trainer(self, rows: Rows | None, tracker: Tracker, checkpoint: Path | None) -> pl.Trainer:
         config = self.config
 
         def write(row: Row) -> None:
-            rows.write(row)
-            tracker.log(row)
+            if rows is not None:
+                rows.write(row)
+                tracker.log(row)
 
         extra = [construct(node, config["trust"]) for node in config["callbacks"].values()]
         self.progress = Progress(self._tell)
-        own = [self.progress, Record(at=self.scored, score=self._score, write=write)]
+        facts = {"config": self.folder.config.read_text(), "checkpoint": file_hash(checkpoint) if checkpoint else ""}
+        together = Together(facts if self.place.size > 1 else {})
+        own = [together, self.progress, Record(at=self.scored, score=self.measure.scheduled, write=write)]
         save = Save(self.folder.checkpoints, at=self.saved, keep=self.kept)
         return pl.Trainer(
             accelerator=config["trainer"]["accelerator"],
-            devices=1,
+            devices=config["devices"],
+            num_nodes=config["num_nodes"],
+            strategy=DDPStrategy() if self.place.size > 1 else "auto",
+            plugins=[LightningEnvironment()],  # or it would find SLURM's, and requeue the job by itself
             precision="32-true" if config["recipe"]["precision"] == "fp32" else "bf16-mixed",
             max_epochs=1,
             callbacks=[*own, *extra, save],
@@ -137,51 +169,16 @@ class Run:
             use_distributed_sampler=False,
         )
 
-    def _subset(self, data: ImageData) -> Part:
-        """The fixed stratified training images of scheduled evaluations."""
-        if self.subset is None:
-            self.subset = self._choose(data)
-        return self.subset
-
-    def _choose(self, data: ImageData) -> Part:
-        assert data.train is not None
-        leave = len(data.train) - self.config["evaluation"]["subset"]
-        if leave <= 0:
-            return data.train
-        kept, _ = stratified(data.train.labels.cpu().numpy(), leave, data._split_seed, "evaluation")
-        self.subset_hash = hash_of(kept)
-        return data.train.select(kept)
-
-    def _measure(self, net: nn.Module, part: Part, data: ImageData) -> Score:
-        precision = data.trainer.precision_plugin.forward_context  # type: ignore[union-attr]  # fit() has set it
-        batch = self.config["evaluation"]["batch"]
-        return evaluate(net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision)
-
-    def _score(self, module: Classifier, data: ImageData) -> dict[str, Score]:
-        scores = {"train": self._measure(module.net, self._subset(data), data)}
-        if len(data.validation):
-            scores["validation"] = self._measure(module.net, data.validation, data)
+    def _scores(self, module: Classifier, data: ImageData) -> dict[str, Score]:
+        diverged = int(module.first_bad_step) >= 0
+        scores = {} if diverged else self.measure.final(module.net, data)
+        self._lap("evaluate")
         return scores
 
-    def _finish(self, trainer: pl.Trainer, module: Classifier, data: ImageData) -> dict[str, Any]:
-        """Clean evaluation of the final weights; test data are read here and nowhere else."""
-        assert data.train is not None
+    def _result(
+        self, trainer: pl.Trainer, module: Classifier, data: ImageData, scores: dict[str, Score]
+    ) -> dict[str, Any]:
         net, bad = module.net, int(module.first_bad_step)
-        scores: dict[str, Score] = {}
-        if bad < 0:
-            scores["train"] = self._measure(net, data.train, data)
-            fresh = with_fresh_statistics(
-                net,
-                self._subset(data).images,
-                normalise=data.normalisation,
-                batch=self.config["recipe"]["batch"],
-                precision=trainer.precision_plugin.forward_context,
-            )
-            scores["train_fresh_norm"] = self._measure(fresh, data.train, data)
-            if len(data.validation):
-                scores["validation"] = self._measure(net, data.validation, data)
-            scores["test"] = self._measure(net, data.test(), data)
-        self._lap("evaluate")
         train = scores.get("train", Score(0, 1, 0.0))
         classes = self.config["data"]["classes"]
         step = int(trainer.global_step)
@@ -198,7 +195,7 @@ class Run:
             **{key: self.config["run"][key] for key in ("norm_params", "macs", "commit", "versions", "command")},
             "params": self.params,
             "split": data.split_hashes,
-            "evaluation_subset": self.subset_hash,
+            "evaluation_subset": self.measure.subset_hash,
             "weights": weights_hash(net),
             "images_per_second": round(self._rate(data), 2),
             "hardware": hardware(trainer),
@@ -227,15 +224,11 @@ class Run:
             (self.folder.checkpoints / "last.ckpt").unlink(missing_ok=True)
 
     def _tell(self, step: int, rate: float) -> None:
+        if self.place.rank > 0:
+            return
         facts = {"attempt": self.attempt, "origin": self.origin, "step": step, "steps": self.steps}
         write_status(self.folder, "running", facts | {"rate": round(rate, 3)})
 
     def _lap(self, name: str) -> None:
         now = time.monotonic()
         self.times[name] = round(now - self.began - sum(self.times.values()), 4)
-
-
-def as_record(score: Score) -> dict[str, float | int | None]:
-    """A score as JSON can hold it: a cross-entropy that is not finite is null."""
-    entropy = score.cross_entropy if math.isfinite(score.cross_entropy) else None
-    return {"error": score.error, "errors": score.errors, "n": score.n, "cross_entropy": entropy}

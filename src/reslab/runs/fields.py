@@ -29,7 +29,7 @@ def is_whole(value: Any, *, least: int = 0) -> bool:
 
 
 TEXT = Rule("a text", lambda value: isinstance(value, str))
-NAME = Rule("a name", lambda value: isinstance(value, str) and value != "")
+NAME = Rule("a name", lambda value: isinstance(value, str) and value != "" and value.isprintable())
 NUMBER = Rule("a finite number", lambda value: number(value) is not None)
 
 

@@ -1,13 +1,17 @@
 """A run on disk: names of its files, atomic writing, the lock."""
 
+import errno
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from reslab.runs.reading import parse, read_bytes
 
 SCHEMA = 1
 
@@ -48,11 +52,25 @@ class RunFolder:
         """Everything that the worker printed."""
         return self.path / "log.txt"
 
+    def log_of(self, rank: int) -> Path:
+        """The same for one rank of several; rank 0 writes into `log`."""
+        return self.path / f"rank{rank}.log" if rank else self.log
+
+    def check_links(self) -> None:
+        """OSError where the folder, or anything in it, is a link: what is written there would land elsewhere."""
+        for path in (self.path.parent, self.path, *self.path.rglob("*")):
+            if path.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link; a run writes into its own folder alone", str(path))
+
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Yields whether this process now holds the run; the system lets go of the lock when the process dies."""
+        """Yields whether this process now holds the run; the system lets go of the lock when the process dies.
+
+        OSError as `check_links`.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a") as file:
+        self.check_links()
+        with append(self.path / ".lock") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -61,11 +79,26 @@ class RunFolder:
             yield True
 
 
+def append(path: Path, mode: str = "a") -> IO[str]:
+    """Open for appending, made if need be; OSError for a link."""
+
+    def straight(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    return open(path, mode, errors="replace", opener=straight)
+
+
+def file_name(word: object) -> str:
+    """A word of a config as the name of a file or folder: nothing in it leads elsewhere."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", str(word))[:96]
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a record whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
     try:
-        with beside.open("w") as file:
+        with beside.open("x") as file:  # a new file, never one that somebody put there as a link
             json.dump({"schema": SCHEMA, **value}, file, indent=1, allow_nan=False)
             file.write("\n")
             file.flush()
@@ -76,9 +109,9 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A record; None where there is none or it is torn."""
+    """A record, whose texts can be printed; None where there is none or it is torn."""
     try:
-        value = json.loads(path.read_text())
+        value = parse(read_bytes(path))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

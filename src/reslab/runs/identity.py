@@ -20,9 +20,12 @@ IDENTITY = (
     "callbacks",
 )
 RECORDED = (
-    *(f"choices.{group}" for group in ("data", "recipe", "trainer", "tracking", "probes", "experiment", "debug")),
+    *(
+        f"choices.{group}"
+        for group in ("data", "recipe", "trainer", "tracking", "probes", "launcher", "experiment", "debug")
+    ),
     *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
-    *("seed", "seeds", "devices", "jobs", "outputs", "trust", "run", "study"),
+    *("seed", "seeds", "devices", "num_nodes", "jobs", "outputs", "trust", "run", "study"),
 )
 PLANNED = {
     **{name: f"choices.{name}" for name in ("block", "order", "shortcut", "norm", "net", "intervention")},

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from reslab.runs.fields import number
-from reslab.runs.folder import RunFolder, read_json
-from reslab.runs.integrity import TORN, problems
-from reslab.runs.pace import Estimate, Speed, Wanted, estimate, makespan, recorded
+from reslab.runs.folder import RunFolder
+from reslab.runs.integrity import TORN, of_records
+from reslab.runs.pace import Pace, makespan
 from reslab.runs.plan import plan_file, read_plan
-from reslab.runs.status import DONE, state
+from reslab.runs.speeds import Speed, Wanted, recorded
+from reslab.runs.status import DONE, Records
 
 OPEN = ("running", "interrupted", "new")  # states that will change if the command goes on
 
@@ -29,6 +30,8 @@ class View:
     rate: float | None = None
     left: float | None = None
     notes: tuple[str, ...] = ()
+    speed: Speed | None = None
+    """What it took, if it has ended and there is nothing to note."""
 
     @property
     def steps(self) -> int:
@@ -88,22 +91,26 @@ def overview(outputs: Path, experiment: str, *, timed: bool = True) -> Overview:
     going = any(run.state == "running" for run in runs)
     if not (timed and going):
         return Overview(experiment, tuple(runs), None)
-    runs = with_times(runs, recorded(outputs))
+    own = [run.speed for run in runs if run.speed is not None]
+    others = recorded(outputs, experiment, {(run.entry["cell"], run.entry["seed"]) for run in runs})
+    runs = with_times(runs, Pace([*own, *others]))
     return Overview(experiment, tuple(runs), time_left(runs))
 
 
 def view(outputs: Path, entry: Mapping[str, Any]) -> View:
     """One run as its folder has it now."""
     folder = RunFolder(outputs / entry["folder"])
-    found, notes = state(folder), problems(folder, entry)
+    records = Records.of(folder)
+    found, notes = records.state, of_records(records, entry)
     if found != "other schema" and any(said != TORN for said in notes):
         found = "edited"
-    result, status = read_json(folder.result) or {}, read_json(folder.status) or {}
+    result, status = records.result or {}, records.status or {}
     if found in ("ended", "failed"):
         found = str(result.get("outcome")) if found == "ended" else found
         speed, reason = result.get("images_per_second"), result.get("reason")
         rate, step = speed / entry["batch"] if speed else None, result.get("step", 0)
-        return View(entry, folder, found, step, rate=rate, notes=(*notes, *([reason] if reason else [])))
+        own = None if notes else Speed.of(entry, result)
+        return View(entry, folder, found, step, rate=rate, notes=(*notes, *([reason] if reason else [])), speed=own)
     step = int(number(status.get("step"), least=0.0) or 0) if found in ("running", "interrupted") else 0
     if found != "running":
         return View(entry, folder, found, step, notes=tuple(notes))
@@ -113,21 +120,19 @@ def view(outputs: Path, entry: Mapping[str, Any]) -> View:
     return View(entry, folder, found, step, heartbeat=age, rate=rate, notes=tuple(notes))
 
 
-def with_times(runs: Sequence[View], speeds: Sequence[Speed]) -> list[View]:
+def with_times(runs: Sequence[View], pace: Pace) -> list[View]:
     """The same views with the seconds that each open run still needs, where its rate or a record tells."""
-    timed = []
-    for run in runs:
-        wanted = Wanted.of(run.entry) if run.state in OPEN else None
-        timed.append(replace(run, left=_left(run, estimate(wanted, speeds) if wanted else None)))
-    return timed
+    return [replace(run, left=_left(run, pace)) if run.state in OPEN else run for run in runs]
 
 
-def _left(run: View, found: Estimate | None) -> float | None:
+def _left(run: View, pace: Pace) -> float | None:
+    wanted = Wanted.of(run.entry)
+    found = pace.estimate(wanted) if wanted else None
     if run.state == "running" and run.rate:
         beside = found.seconds - found.stepping if found else 0.0  # to measure and to close, spread over the steps
         share = 1 - min(run.step / max(run.steps, 1), 1.0)
         return share * (run.steps / run.rate + beside)
-    return found.left(run.step, run.steps) if found and run.state in OPEN else None
+    return found.left(run.step, run.steps) if found else None
 
 
 def time_left(runs: Sequence[View]) -> float | None:

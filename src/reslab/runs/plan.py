@@ -4,14 +4,34 @@ import difflib
 import fcntl
 import json
 import re
+import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from reslab.runs.fields import NAME, TEXT, Rule, broken, number, optional, whole
-from reslab.runs.folder import SCHEMA
+from reslab.runs.fields import NAME, Rule, broken, number, optional, whole
+from reslab.runs.folder import SCHEMA, append
+from reslab.runs.reading import parse, read_lines
 
-_FOLDER = re.compile(r"runs/(?!\.\.?/)[^/]+/seed=\d+")
+NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What an experiment may be called."""
+_FOLDER = re.compile(r"runs/(?!\.\.?/)[A-Za-z0-9._-]+/seed=[0-9]+")
+
+
+@lru_cache(maxsize=64)
+def _is_command(value: str) -> bool:
+    """One command of ours and nothing more: people copy it from a report into their shell.
+
+    Remembered, since the thousands of runs of a sweep have one command, and shlex reads it letter by letter.
+    """
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return False
+    return words[:1] == ["reslab"] and shlex.join(words) == value
+
+
 FIELDS = {
     **dict.fromkeys(("cell", "label"), NAME),
     "folder": Rule("runs/CELL/seed=N", lambda value: isinstance(value, str) and bool(_FOLDER.fullmatch(value))),
@@ -24,7 +44,7 @@ FIELDS = {
 }
 """What every line has."""
 OPTIONAL = {
-    "command": TEXT,
+    "command": Rule("a command of reslab", lambda value: isinstance(value, str) and _is_command(value)),
     "overrides": Rule(
         "a list of texts", lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value)
     ),
@@ -54,14 +74,14 @@ def read_plan(path: Path) -> list[dict[str, Any]]:
     """
     found: dict[tuple[str, int], dict[str, Any]] = {}
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = read_lines(path)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); use another outputs=FOLDER") from error
     for at, line in enumerate(lines, 1):
         try:
-            entry = json.loads(line)
+            entry = parse(line)
         except ValueError:
             continue
         if not isinstance(entry, dict):
@@ -90,7 +110,7 @@ def _wrong(entry: Mapping[str, Any]) -> str:
 def add_to_plan(path: Path, entries: list[dict[str, Any]]) -> int:
     """Append those that are not there yet, under a lock; returns how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with append(path, "a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         known = {(entry["cell"], entry["seed"]) for entry in read_plan(path)}
         unique = {(entry["cell"], entry["seed"]): entry for entry in entries}
@@ -103,5 +123,6 @@ def add_to_plan(path: Path, entries: list[dict[str, Any]]) -> int:
 
 
 def experiments(outputs: Path) -> list[str]:
-    """Names of all experiments that have a plan."""
-    return sorted(path.parent.name for path in (outputs / "experiments").glob("*/plan.jsonl"))
+    """Names of all experiments that have a plan; other folders are passed over."""
+    names = (path.parent.name for path in (outputs / "experiments").glob("*/plan.jsonl"))
+    return sorted(name for name in names if NAMED.fullmatch(name))

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from reslab.runs.fields import is_whole, number
-from reslab.runs.folder import SCHEMA
+from reslab.runs.folder import SCHEMA, append
+from reslab.runs.reading import parse, printable, read_lines
+
+LAST = 2**16  # bytes at the end of a log that hold its last line
 
 
 class Rows:
@@ -14,10 +17,8 @@ class Rows:
 
     def __init__(self, path: Path, attempt: int) -> None:
         """`attempt` is written into every row."""
-        path.touch()
-        with path.open("rb") as file:
-            torn = file.read()[-1:] not in (b"", b"\n")
-        self._file, self._attempt = path.open("a"), attempt
+        self._file, self._attempt = append(path), attempt
+        torn = path.read_bytes()[-1:] not in (b"", b"\n")
         if torn:
             self._file.write("\n")
 
@@ -35,14 +36,14 @@ class Rows:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Rows by step, of numbers and null alone; where attempts overlap the highest one counts.
 
-    Torn lines, and rows without a step and an attempt, are passed over.
+    Torn lines, and rows without a step and an attempt, are passed over. ValueError for what is no file of rows.
     """
     best: dict[int, dict[str, Any]] = {}
     if not path.exists():
         return []
-    for line in path.read_text(errors="replace").splitlines():
+    for line in read_lines(path):
         try:
-            row = json.loads(line)
+            row = parse(line)
         except ValueError:
             continue
         if not isinstance(row, dict) or not all(is_whole(row.get(name)) for name in ("step", "attempt")):
@@ -54,9 +55,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says something; empty if there is none."""
+    """The last line of a log that says something, as far as it can be printed; empty if there is none."""
     try:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+        size = log.stat().st_size
+        if not log.is_file():
+            return ""
+        with log.open("rb") as file:
+            file.seek(max(size - LAST, 0))
+            lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line for line in reversed(lines) if line), "")
+    said = (printable(line).strip() for line in reversed(lines))
+    return next((line for line in said if line), "")

@@ -1,15 +1,16 @@
 """status.json: who works on a run, and whether that process is still alive."""
 
-import json
 import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reslab.runs.fields import number
 from reslab.runs.folder import SCHEMA, RunFolder, read_json, write_json
+from reslab.runs.reading import first_line, parse
 
 DONE = ("trained", "at_chance", "diverged")
 
@@ -26,9 +27,10 @@ def boot_id() -> str:
 
 
 def start_time(pid: int) -> int | None:
-    """Clock ticks since boot at which a process began; None if there is none of that pid."""
+    """Clock ticks since boot at which a process began; None if none of that pid lives (a zombie does not)."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return None if fields[0] == "Z" else int(fields[19])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -46,46 +48,71 @@ def attempts(folder: RunFolder) -> tuple[int, int]:
     return attempt, origin
 
 
-def foreign(folder: RunFolder) -> list[str]:
-    """A sentence per record of another schema, which may mean anything: nothing else of it is looked at."""
-    records = {path.name: read_json(path) for path in (folder.result, folder.status)}
-    records[folder.metrics.name] = _first_row(folder.metrics)
-    return [
-        f"{name} has schema {record['schema']}, this version reads {SCHEMA}; read it with the version that wrote it"
-        for name, record in records.items()
-        if record is not None and record.get("schema", SCHEMA) != SCHEMA
-    ]
+@dataclass(frozen=True)
+class Records:
+    """What the records of a run say at one moment, each read once; None where there is none or it is torn."""
+
+    folder: RunFolder
+    status: dict[str, Any] | None
+    alive: bool
+    """Whether the process that the status names still works on the run."""
+    result: dict[str, Any] | None
+    torn: bool
+    """Whether there is a result that cannot be read."""
+    row: dict[str, Any] | None
+    """The first one of metrics.jsonl."""
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> "Records":
+        """The result after the status: a worker writes it before it ends, so that none is overlooked between them."""
+        status = read_json(folder.status)
+        alive = status is not None and status.get("state") == "running" and _alive(status)
+        result, there = read_json(folder.result), True
+        if result is None and (there := folder.result.exists()):  # torn, or written just now
+            result = read_json(folder.result)
+        return cls(folder, status, alive, result, there and result is None, _first_row(folder.metrics))
+
+    @property
+    def foreign(self) -> list[str]:
+        """A sentence per record of another schema, which may mean anything: nothing else of it is looked at."""
+        records = (("result.json", self.result), ("status.json", self.status), ("metrics.jsonl", self.row))
+        return [
+            f"{name} has schema {record['schema']}, this version reads {SCHEMA}; read it with the version that wrote it"
+            for name, record in records
+            if record is not None and record.get("schema", SCHEMA) != SCHEMA
+        ]
+
+    @property
+    def state(self) -> str:
+        """ended, failed, running, interrupted, new, or other schema (made by another version: left alone).
+
+        A `running` whose process is gone is interrupted.
+        """
+        if self.foreign:
+            return "other schema"
+        if self.result is not None:
+            return "ended" if self.result.get("outcome") in DONE else "failed"
+        if self.status is None:
+            return "new"
+        return "running" if self.alive else "interrupted"
+
+
+def state(folder: RunFolder) -> str:
+    """As `Records.state`, of what the folder holds now."""
+    return Records.of(folder).state
 
 
 def _first_row(path: Path) -> dict[str, Any] | None:
     try:
-        with path.open(errors="replace") as file:
-            row = json.loads(file.readline())
+        row = parse(first_line(path))
     except (OSError, ValueError):
         return None
     return row if isinstance(row, dict) else None
 
 
-def state(folder: RunFolder) -> str:
-    """ended, failed, running, interrupted, new, or other schema (made by another version: left alone).
-
-    A `running` whose process is gone is interrupted.
-    """
-    if foreign(folder):
-        return "other schema"
-    result = read_json(folder.result)
-    if result is not None:
-        return "ended" if result.get("outcome") in DONE else "failed"
-    status = read_json(folder.status)
-    if status is None:
-        return "new"
-    if status.get("state") != "running":
-        return "interrupted"
-    return "running" if _alive(status) else "interrupted"
-
-
 def _alive(status: dict[str, Any]) -> bool:
     if status.get("host") != socket.gethostname():
-        return time.time() - (number(status.get("heartbeat")) or 0) < 60
+        # of another machine there is only its word; one whose clock is ahead of ours is no more alive for that
+        return abs(time.time() - (number(status.get("heartbeat")) or 0)) < 60
     born = start_time(status.get("pid", -1))
     return born is not None and status.get("boot") == boot_id() and status.get("started") == born

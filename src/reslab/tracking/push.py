@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from reslab.runs.folder import RunFolder, read_json
-from reslab.runs.integrity import LOADER, UNREADABLE, problems
+from reslab.runs.integrity import UNREADABLE, problems
+from reslab.runs.reading import read_config
 from reslab.runs.status import DONE, state
 from reslab.tracking import mirror
 from reslab.tracking.remote import Remote, known_places
@@ -65,10 +64,10 @@ def gather(outputs: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[list[En
 def _config(folder: RunFolder) -> Mapping[str, Any] | None:
     """All of it, where `problems` has read what makes the cell; None if the rest was edited."""
     try:
-        config: Any = yaml.load(folder.config.read_text(), Loader=LOADER)
+        config: Any = read_config(folder.config)
         mirror.identity(config, mirror.origin(folder))
         return config if isinstance(config["tracking"], Mapping) else None
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import SumMetric
 
+from reslab import world
 from reslab.training.steps import Batches, train_steps
 
 
@@ -31,8 +32,9 @@ class Classifier(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.net, self._optimiser, self.lr, self._seed = net, optimiser, lr, seed
-        # sums, not MeanMetric: that drops its weights where NaNs are let through
-        self.running = nn.ModuleDict({name: SumMetric(nan_strategy="disable") for name in ("loss", "error", "images")})
+        # sums, not MeanMetric: that drops its weights where NaNs are let through. They come summed over ranks
+        names = ("loss", "error", "images")
+        self.running = nn.ModuleDict({name: SumMetric(nan_strategy="disable", sync_on_compute=False) for name in names})
         for metric in self._sums():
             metric.persistent(True)
         self.register_buffer("first_bad_step", torch.tensor(-1))
@@ -45,7 +47,13 @@ class Classifier(pl.LightningModule):
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """All steps of one slice."""
         totals = train_steps(
-            self.net, self.optimizers(), batch, lr=self.lr, seed=self._seed, first_bad=self.first_bad_step
+            self.net,
+            self.optimizers(),
+            batch,
+            lr=self.lr,
+            seed=self._seed,
+            first_bad=self.first_bad_step,
+            backward=self.manual_backward if world.size() > 1 else Tensor.backward,
         )
         for metric, total in zip(self._sums(), totals, strict=True):
             metric.update(total)

@@ -1,7 +1,7 @@
 """Clean evaluation: eval mode, no augmentation, every image once; and BatchNorm statistics taken anew."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -10,6 +10,9 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from reslab import world
+from reslab.training.synchronised import alone
 
 
 class Score(NamedTuple):
@@ -29,12 +32,6 @@ Normalise = Callable[[UInt8[Tensor, "n c h w"]], Float[Tensor, "n c h w"]]
 Precision = Callable[[], AbstractContextManager]
 
 
-def batches(images: UInt8[Tensor, "n c h w"], normalise: Normalise, size: int) -> Iterator[Float[Tensor, "m c h w"]]:
-    """Normalised images in order, `size` at a time."""
-    for chunk in images.split(size):
-        yield normalise(chunk).contiguous(memory_format=torch.channels_last)
-
-
 @torch.no_grad()
 def evaluate(
     net: nn.Module,
@@ -47,39 +44,51 @@ def evaluate(
 ) -> Score:
     """Score a net as it is; its modes and statistics are left as found. ValueError for no images.
 
-    An image whose logits are not finite counts as wrong: a net can overflow in eval mode though its losses were finite.
+    Ranks share the chunks of `batch` images, each image once, and add up what they found chunk by chunk: the score
+    is bitwise the same for any number of ranks. An image whose logits are not finite counts as wrong: a net can
+    overflow in eval mode though its losses were finite.
     """
     if len(labels) == 0:
         raise ValueError("there are no images to evaluate")
     modes = {module: module.training for module in net.modules()}
     net.eval()
-    errors = torch.zeros((), dtype=torch.int64, device=labels.device)
-    entropy = torch.zeros((), dtype=torch.float64, device=labels.device)
+    chunks = list(zip(images.split(batch), labels.split(batch), strict=True))
+    errors = torch.zeros(len(chunks), dtype=torch.int64, device=labels.device)
+    entropies = torch.zeros(len(chunks), dtype=torch.float64, device=labels.device)
     try:
-        for chunk, truth in zip(batches(images, normalise, batch), labels.split(batch), strict=True):
+        for at in range(world.rank(), len(chunks), world.size()):
+            chunk, truth = chunks[at]
             with precision():
-                logits = net(chunk)
-            errors += ((logits.argmax(1) != truth) | ~torch.isfinite(logits).all(1)).sum()
-            entropy += F.cross_entropy(logits.float(), truth, reduction="sum").double()
+                logits = net(_input(chunk, normalise))
+            errors[at] = ((logits.argmax(1) != truth) | ~torch.isfinite(logits).all(1)).sum()
+            entropies[at] = F.cross_entropy(logits.float(), truth, reduction="sum").double()
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return Score(int(errors), len(labels), float(entropy) / len(labels))
+    errors, entropies = world.total(errors), world.total(entropies)
+    return Score(int(errors.sum()), len(labels), float(entropies.sum()) / len(labels))
 
 
 @torch.no_grad()
 def with_fresh_statistics(
     net: nn.Module, images: UInt8[Tensor, "n c h w"], *, normalise: Normalise, batch: int, precision: Precision
 ) -> nn.Module:
-    """A copy of the net whose BatchNorm statistics are plain means over full clean batches, at the final weights."""
-    fresh = copy.deepcopy(net)
+    """A copy of the net whose BatchNorm statistics are plain means over full clean batches, at the final weights.
+
+    Every rank sees all the images, so that each takes the statistics that one rank alone would take.
+    """
+    fresh = alone(copy.deepcopy(net))
     for module in fresh.modules():
         if isinstance(module, _BatchNorm):
             module.reset_running_stats()
             module.momentum = None
     fresh.train()
-    for chunk in batches(images, normalise, min(batch, len(images))):
+    for chunk in images.split(min(batch, len(images))):
         if len(chunk) == min(batch, len(images)):
             with precision():
-                fresh(chunk)
+                fresh(_input(chunk, normalise))
     return fresh
+
+
+def _input(images: UInt8[Tensor, "n c h w"], normalise: Normalise) -> Float[Tensor, "n c h w"]:
+    return normalise(images).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,42 @@
+"""The first thing that an attempt writes into its folder: the config that the worker reads, and a fresh status."""
+
+import contextlib
+import math
+import os
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from reslab.launch.freeze import Job
+from reslab.runs.status import attempts, write_status
+
+SMALL_STEP = 2e9  # multiply-adds of a forward pass over a batch; digits nets stay below, CIFAR nets above
+
+
+def begin(job: Job, threads: int) -> None:
+    """Write the config that the worker reads, and a fresh status; a resumed run keeps its number of threads."""
+    folder = job.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    resumable = folder.checkpoints.exists() and any(folder.checkpoints.glob("*.ckpt"))
+    config: dict[str, Any] = job.config
+    config["trainer"]["threads"] = threads_of(job, threads)
+    if resumable:
+        with contextlib.suppress(Exception):  # a torn file can raise anything, and has nothing to keep
+            old: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
+            config["trainer"]["threads"] = int(old["trainer"]["threads"])
+    folder.result.unlink(missing_ok=True)
+    beside = folder.config.with_name(f".config.{os.getpid()}")
+    OmegaConf.save(OmegaConf.create(config), beside)
+    beside.replace(folder.config)
+    before = attempts(folder)
+    attempt = before[0] + 1
+    write_status(folder, "running", {"attempt": attempt, "origin": before[1] or attempt, "step": 0})
+
+
+def threads_of(job: Job, share: int) -> int:
+    """What was asked for; `auto` is one for nets too small to gain from a second, so that they never differ in it."""
+    threads = job.config["trainer"]["threads"]
+    if threads != "auto":
+        return threads
+    work = job.config["recipe"]["batch"] * (job.cost.macs if job.cost is not None else math.inf)
+    return 1 if work < SMALL_STEP else share
