@@ -19,11 +19,24 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What the tests need from Debian's packages, installed where we are root: a browser and a font for the report's page.
+# What the tests need from Debian's packages, installed where we are root: a browser and a font for the report's page,
+# a SLURM to run sweeps on, and ip for two hosts in network namespaces. No daemon is started.
 system:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
-		apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		missing=""; \
+		command -v chromium >/dev/null || missing="chromium fonts-dejavu-core"; \
+		command -v slurmctld >/dev/null || missing="$$missing slurmctld"; \
+		command -v slurmd >/dev/null || missing="$$missing slurmd"; \
+		command -v sbatch >/dev/null || missing="$$missing slurm-client"; \
+		command -v munged >/dev/null || missing="$$missing munge"; \
+		command -v ip >/dev/null || missing="$$missing iproute2"; \
+		if [ -n "$$missing" ]; then \
+			policy=/usr/sbin/policy-rc.d; \
+			if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; ours=$$policy; fi; \
+			apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+			code=$$?; rm -f $$ours; exit $$code; \
+		fi; \
 	fi
 
 clean:

@@ -71,17 +71,18 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
         raise ValueError(
             f"{run_folder} holds no final weights ({file.name}); has the run ended, with checkpoints=final?"
         )
+    state = read_checkpoint(file)
     try:
-        state = read_checkpoint(file)
         config = plain(state["config"]) | {"trust": list(trust)}
         weights, norm = state["state_dict"], state["normalisation"]
     except Exception as error:  # whatever it holds
-        raise ValueError(f"{file} cannot be read ({error}); run the same command again") from error
+        raise ValueError(f"{file} holds no finished run ({type(error).__name__}: {error})") from error
     try:
         if int(config["depth"]) > DEEPEST:
             raise ValueError(f"depth={config['depth']} is beyond {DEEPEST:,} layers")
         spec = describe(config)
-        if spec is not None and cost(spec).params > file.stat().st_size:
+        counts = cost(spec) if spec is not None else None
+        if counts is not None and counts.params > file.stat().st_size:
             raise ValueError("its config asks for more weights than it holds")
         loaded = build_net(config)
         loaded.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Callbacks that a test puts into runs: a gate at which they wait for it, and ways to come to grief."""
+"""A callback of every run in these tests: does what the folder `gate`, where the command was given, tells it to do."""
 
 import os
 import signal
@@ -9,28 +9,21 @@ import pytorch_lightning as pl
 
 
 class Gate(pl.Callback):
-    """Stands still before the slice that begins at `step` until the file `open` is in `folder`; says so first."""
+    """Before the slice that begins at step 10, a run looks for gate/WORD/seed=N: it waits, raises or is killed.
 
-    def __init__(self, step: int, folder: str) -> None:
-        """`folder` exists."""
-        self._step, self._folder = step, Path(folder)
+    The configs of all runs are the same, so that their cells are.
+    """
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        """Leaves a file named after the run, with its process."""
-        if trainer.global_step != self._step:
+        """A run that waits leaves its process in gate/seed=N, and goes on when there is a file gate/open."""
+        gate, name = Path("gate").absolute(), Path(trainer.default_root_dir).name
+        if trainer.global_step != 10:
             return
-        (self._folder / Path(trainer.default_root_dir).name).write_text(str(os.getpid()))
-        while not (self._folder / "open").exists():
-            time.sleep(0.05)
-
-
-class Grief(pl.Callback):
-    """Run seed 1 raises, run seed 2 is killed; all others are left alone."""
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        """At the first slice after step 0."""
-        name = Path(trainer.default_root_dir).name
-        if trainer.global_step and name == "seed=1":
-            raise ValueError("a grief of its own")
-        if trainer.global_step and name == "seed=2":
+        if (gate / "raise" / name).exists():
+            raise ValueError("told to raise")
+        if (gate / "kill" / name).exists():
             os.kill(os.getpid(), signal.SIGKILL)
+        if (gate / "wait" / name).exists():
+            (gate / name).write_text(str(os.getpid()))
+            while not (gate / "open").exists():
+                time.sleep(0.05)

@@ -43,7 +43,8 @@ class RayCluster:
 
     def kill(self) -> None:
         """The other node vanishes: its raylet, and all that it started."""
-        (raylet,) = [pid for pid in self._own() if "127.0.0.3" in words(pid) and words(pid)[0].endswith("/raylet")]
+        raylets = [pid for pid in self._own() if words(pid)[0].endswith("/raylet")]
+        (raylet,) = [pid for pid in raylets if "--node_ip_address=127.0.0.3" in words(pid)]
         family = tree(raylet)
         for pid in family:
             with_signal(pid, signal.SIGKILL)
@@ -55,7 +56,7 @@ class RayCluster:
         for pid in pids:
             with_signal(pid, signal.SIGTERM)
         try:
-            wait_for(lambda: not any(map(alive, pids)), 20)
+            wait_for(lambda: not any(map(alive, pids)), 5)
         except AssertionError:
             for pid in pids:
                 with_signal(pid, signal.SIGKILL)

@@ -1,14 +1,16 @@
 """A real SLURM on this machine: munged, slurmctld and two nodes with two partitions, all below one short folder."""
 
+import contextlib
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue")
@@ -117,7 +119,24 @@ class Slurm:
         pairs = [line.split() for line in lines if line]
         return [number for number, state in pairs if state in states]
 
-    def bring_forward(self) -> None:
+    @contextlib.contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Bring forward whatever is requeued meanwhile."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.5):
+                self._bring_forward()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _bring_forward(self) -> None:
         """SLURM holds what was requeued for two minutes; a job that comes back within a second is refused, though."""
         held = self.run("squeue", "-h", "-r", "-t", "PD", "-o", "%A %r").split("\n")
         numbers = {line.split()[0] for line in held if "BeginTime" in line} - self._brought_forward

@@ -13,28 +13,39 @@ from reslab.runs.folder import read_json
 from reslab.runs.record import read_rows
 from settings import ROOT, SMALL
 
-CELLS = "shortcut=none,identity"
-GRID = (*SMALL, CELLS, "seed=0,1")
+RUN = (*SMALL, "+callbacks.gate._target_=cluster.gate.Gate", "trust=[cluster]")
+GRID = (*RUN, "shortcut=none,identity", "seed=0,1")
 OF_THE_PLACE = ("outputs", "command", "overrides", "folder", "jobs", "commit")  # where and how it was asked for
 OF_THE_TIME = ("times", "images_per_second", "hardware", "command", "attempt", "commit")
-TRUST = "trust=[cluster]"
 
 
-def gate(folder: Path, step: int = 10) -> list[str]:
-    """Overrides that let runs wait at a gate."""
-    folder.mkdir()
-    node = {"_target_": "cluster.gate.Gate", "step": step, "folder": folder}
-    return [TRUST, *(f"+callbacks.gate.{name}={value}" for name, value in node.items())]
+class Gate:
+    """The folder that tells runs of one seed each to wait, to raise or to kill themselves."""
 
+    def __init__(self, folder: Path, **told: str) -> None:
+        """`told` has seeds by word, such as wait="01"."""
+        self.folder = folder / "gate"
+        for word, seeds in told.items():
+            (self.folder / word).mkdir(parents=True)
+            for seed in seeds:
+                (self.folder / word / f"seed={seed}").touch()
 
-def waiting(folder: Path, count: int) -> list[str]:
-    """Names of the runs at the gate, once there are so many."""
-    return wait_for(lambda: len(found := sorted(p.name for p in folder.glob("seed=*"))) == count and found)
+    def waiting(self, seeds: str) -> None:
+        """Until the runs of these seeds stand at the gate."""
+        wait_for(lambda: all((self.folder / f"seed={seed}").exists() for seed in seeds))
 
+    def process(self, seed: int) -> int:
+        """The process of a run that waits."""
+        return int((self.folder / f"seed={seed}").read_text())
 
-def at_gate(folder: Path, name: str) -> int:
-    """The process of a run that waits there."""
-    return int((folder / name).read_text())
+    def forget(self, seeds: str) -> None:
+        """They are expected once more."""
+        for seed in seeds:
+            (self.folder / f"seed={seed}").unlink()
+
+    def open(self) -> None:
+        """Whoever waits goes on."""
+        (self.folder / "open").touch()
 
 
 def config(path: Path) -> dict:
@@ -43,8 +54,6 @@ def config(path: Path) -> dict:
     for name in OF_THE_PLACE:
         found.pop(name, None)
         found["run"].pop(name, None)
-    for name in ("callbacks", "trust"):
-        found.pop(name)
     return found
 
 

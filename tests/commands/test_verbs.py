@@ -65,7 +65,7 @@ def test_report_of_a_partial_experiment(train, capsys):
     said = capsys.readouterr().out
     assert "0 of 1 runs" in said
     assert "1 not started" in said
-    assert "next: test" in said  # adhoc has no command of its own: the one that planned the run
+    assert "next: reslab train" in said  # adhoc has no command of its own: the one that planned the run
     assert not list(Path("outputs/reports/adhoc/figures").iterdir())
 
 

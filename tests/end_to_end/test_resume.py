@@ -1,7 +1,5 @@
 """A run killed at any point ends with the weights, rows and scores of a run that was left alone."""
 
-import json
-
 import pytest
 from dying import POINTS, run_and_die
 
@@ -11,7 +9,7 @@ from reslab.launch.compose import compose
 from reslab.launch.freeze import Freezer
 from reslab.launch.ranks import Place
 from reslab.launch.sweep import prepare, write_plan
-from reslab.runs.folder import read_json, write_json
+from reslab.runs.folder import read_json
 from reslab.runs.record import read_rows
 from reslab.runs.status import state
 
@@ -56,6 +54,7 @@ def undisturbed(tmp_path_factory):
     return made
 
 
+@pytest.mark.fault("worker SIGKILLed before, in and after a row or a checkpoint", outcome="interrupted; resumed")
 @pytest.mark.real("SIGKILL of a worker, resumed bitwise")
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("step", [5, 15, 20])
@@ -72,6 +71,7 @@ def test_bitwise_equal_after_sigkill(undisturbed, tmp_path, point, step):
     assert [row["step"] for row in rows(made)] == [0, 6, 12, 18, 24]
 
 
+@pytest.mark.fault("worker SIGKILLed after the last step", outcome="interrupted; evaluated")
 @pytest.mark.real("SIGKILL of a worker, resumed bitwise")
 @pytest.mark.parametrize("point", ["after fit", "before result"])
 def test_killed_after_the_last_step(undisturbed, tmp_path, point):
@@ -91,36 +91,6 @@ def test_it_really_resumes(tmp_path):
     start(made)
     attempts = {row["step"]: row["attempt"] for row in read_rows(made.folder.metrics)}
     assert attempts == {0: 1, 6: 1, 12: 1, 18: 2, 24: 2}
-
-
-def test_corrupt_checkpoint_falls_back_to_the_previous_one(undisturbed, tmp_path):
-    made = job(tmp_path)
-    attempt(made, run_and_die, "after save", 15)
-    last = made.folder.checkpoints / "last.ckpt"
-    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
-    assert start(made) == 0
-    assert "last.ckpt cannot be used" in made.folder.log.read_text()
-    assert "using previous.ckpt" in made.folder.log.read_text()
-    assert science(made) == science(undisturbed)
-
-
-def test_no_usable_checkpoint_starts_again(undisturbed, tmp_path):
-    made = job(tmp_path)
-    attempt(made, run_and_die, "after save", 15)
-    for file in made.folder.checkpoints.glob("*.ckpt"):
-        file.write_bytes(b"")
-    assert start(made) == 0
-    assert "starting at step 0" in made.folder.log.read_text()
-    assert science(made) == science(undisturbed)
-
-
-def test_torn_rows_are_passed_over(undisturbed, tmp_path):
-    made = job(tmp_path)
-    attempt(made, run_and_die, "after save", 15)
-    with made.folder.metrics.open("a") as file:
-        file.write('{"schema": 1, "attempt": 1, "step": 1')
-    assert start(made) == 0
-    assert rows(made) == rows(undisturbed)
 
 
 def test_measuring_does_not_change_the_run(undisturbed, tmp_path):
@@ -147,11 +117,3 @@ def test_a_resumed_run_keeps_its_threads(tmp_path):
     attempt(made, run_and_die, "after save", 15)
     begin(made, 2)
     assert made.config["trainer"]["threads"] == 1
-
-
-def test_a_recycled_pid_is_not_alive(tmp_path):
-    made = job(tmp_path)
-    attempt(made, run_and_die, "after save", 15)
-    status = json.loads(made.folder.status.read_text())
-    write_json(made.folder.status, status | {"pid": 1})
-    assert state(made.folder) == "interrupted"

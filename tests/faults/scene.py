@@ -38,7 +38,7 @@ def until(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         value = found()
         if value:
             return value
-        time.sleep(0.01)
+        time.sleep(0.05)
     raise AssertionError(f"waited {seconds:g} s in vain")
 
 
@@ -110,7 +110,9 @@ class Scene:
         """End what a failed test has left."""
         for process in self._started:
             process.kill()
-            process.communicate()
+            process.wait()
+            assert process.stdout
+            process.stdout.close()
 
     def processes(self) -> set[int]:
         """What lives of all that was started for this scene; this process's fork server and tracker left aside."""

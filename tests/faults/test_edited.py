@@ -27,54 +27,56 @@ def test_config(scene, undisturbed):
     scene.completes(undisturbed)
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    """A repository of the package's code with one commit, and a function that makes the next."""
-    folder = tmp_path / "checkout"
-    for name in ("src", "conf"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+class Checkout:
+    """A repository of the package's code, to be edited and committed to."""
 
-    def git(*words):
-        names = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
-        return subprocess.run(["git", "-C", folder, *names, *words], check=True, capture_output=True, text=True).stdout
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("src", "conf"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        self._git("init", "-q")
+        self.path = os.pathsep.join([str(folder / "src"), str(ROOT / "tests")])
 
-    def commit():
-        git("add", "-A")
-        git("commit", "-q", "--allow-empty", "-m", "as it is")
-        return git("rev-parse", "HEAD").strip()
+    def _git(self, *words):
+        who = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+        done = subprocess.run(["git", *who, *words], cwd=self.folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
 
-    git("init", "-q")
-    return folder, commit
+    def commit(self):
+        self._git("add", "-A")
+        self._git("commit", "-q", "--allow-empty", "-m", "as it is")
+        return self._git("rev-parse", "HEAD")
+
+    def worker_sources(self):
+        """What a worker may import: none of it is used by the command itself."""
+        parts = ("nets", "data", "training", "callbacks", "tracking")
+        return [path for part in parts for path in (self.folder / "src/reslab" / part).glob("*.py")]
 
 
-@pytest.mark.fault("code edited and committed during a sweep", outcome="old code runs and is named; report warns")
-def test_code(begin, undisturbed, checkout):
-    scene = begin(0, 1, 2)
-    folder, commit = checkout
-    path = os.pathsep.join([str(folder / "src"), str(ROOT / "tests")])
-    before = commit()
+def ends(process):
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+
+
+@pytest.mark.fault("code edited and committed during a sweep", outcome="old code runs and is named; report tells")
+def test_code(wide_scene, undisturbed, tmp_path):
+    scene, checkout = wide_scene, Checkout(tmp_path / "checkout")
+    before = checkout.commit()
     scene.strike(scene.hold(8))
-    process = scene.start("seed=0,1", "jobs=1", PYTHONPATH=path)
+    process = scene.start("seed=0,1", "jobs=1", PYTHONPATH=checkout.path)
     scene.held(0)
-    sources = [
-        p
-        for part in ("nets", "data", "training", "callbacks", "tracking")
-        for p in (folder / "src/reslab" / part).glob("*.py")
-    ]
-    whole = {source: source.read_text() for source in sources}
-    for source in sources:
-        source.write_text("raise RuntimeError('edited')\n")
-    commit()
+    whole = {path: path.read_text() for path in checkout.worker_sources()}
+    for path in whole:
+        path.write_text("raise RuntimeError('edited')\n")
+    checkout.commit()
     scene.release(0)
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
+    ends(process)
     assert {result["commit"] for result in scene.read_results().values()} == {before}
-    for source, text in whole.items():
-        source.write_text(text)
-    after = commit()
-    process = scene.start(PYTHONPATH=path)
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
-    assert [scene.read_results()[seed]["commit"] for seed in (0, 1, 2)] == [before, before, after]
-    assert any("commit" in line for line in table.warnings(table.runs(scene.outputs, "adhoc")))
+    for path, text in whole.items():
+        path.write_text(text)
+    after = checkout.commit()
+    ends(scene.start(PYTHONPATH=checkout.path))
+    assert [scene.read_results()[seed]["commit"] for seed in scene.seeds] == [before, before, after]
+    assert any("runs differ in commit" in said for said in table.differences(table.runs(scene.outputs, "adhoc")))
     scene.completes(undisturbed)

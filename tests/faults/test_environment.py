@@ -1,25 +1,21 @@
-"""What another program has left in the environment, or changes while a sweep is on."""
+"""What other programs have left in the environment."""
 
 import pytest
 
 from faults.scene import PATIENCE
 
 STALE = {
-    "torchrun": {
+    "torchrun, Lightning and W&B": {
         **{"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"},
         **{"NODE_RANK": "1", "MASTER_ADDR": "192.0.2.1", "MASTER_PORT": "1", "TORCHELASTIC_RUN_ID": "stale"},
-    },
-    "Lightning and W&B": {
         **{"PL_GLOBAL_SEED": "7", "WANDB_RUN_ID": "stale", "WANDB_RESUME": "must", "WANDB_NAME": "stale"},
         **{"WANDB_RUN_GROUP": "stale", "WANDB_SERVICE": "2-1-tcp-localhost-1"},
     },
-    "SLURM": {
-        **{"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "stale", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"},
-        **{"SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "stale", "SLURM_NTASKS_PER_NODE": "2"},
-    },
-    "Kubeflow and LSF": {
+    "SLURM, LSF and Kubernetes": {
+        **{"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "stale", "SLURM_NTASKS": "1", "SLURM_PROCID": "1"},
+        **{"SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "stale", "SLURM_NTASKS_PER_NODE": "1"},
+        **{"LSB_JOBID": "1", "LSB_DJOB_RANKFILE": "stale", "JSM_NAMESPACE_SIZE": "2", "RANK": "1", "WORLD_SIZE": "2"},
         **{"KUBERNETES_PORT": "tcp://192.0.2.1:443", "MASTER_ADDR": "192.0.2.1", "MASTER_PORT": "1"},
-        **{"RANK": "1", "WORLD_SIZE": "2", "LSB_JOBID": "1", "LSB_DJOB_RANKFILE": "stale", "JSM_NAMESPACE_SIZE": "2"},
     },
 }
 

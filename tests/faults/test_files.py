@@ -67,6 +67,8 @@ def test_damaged(scene, undisturbed, damage, rows):
     damage(scene, scene.folder_of(0))
     scene.completes(undisturbed)
     assert [row["attempt"] for row in scene.rows(0)] == rows
+    told = "cannot be used" in scene.folder_of(0).log.read_text()
+    assert told == (damage in (half_a_checkpoint, no_whole_checkpoint))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import random
 from dataclasses import replace
 from itertools import permutations
 
@@ -163,6 +164,46 @@ def test_other_data_need_their_number_of_images():
     assert estimate(wanted, [speed()]) is None
     small, large = (estimate(replace(wanted, images=n), [speed()]) for n in (100, 1000))
     assert large.seconds - large.stepping - 1.0 == pytest.approx(10 * (small.seconds - small.stepping - 1.0))
+
+
+def scanned(wanted, speeds):
+    """What an estimate may be taken from, by a look at every record: of the cell, else the net, else by size."""
+    alike = [s for s in speeds if s.run.precision == wanted.precision and wanted.threads in (None, s.run.threads)]
+    alike = [s for s in alike if wanted.gpu in (None, s.run.gpu)]
+    pool = [s for s in alike if s.run.data == wanted.data] or (alike if wanted.images is not None else [])
+    for name in ("cell", "net"):
+        if chosen := [s for s in pool if getattr(s.run, name) == getattr(wanted, name)]:
+            return chosen, []
+    works = sorted({s.run.work for s in pool}, key=lambda w: (max(w, wanted.work) / min(w, wanted.work), w))
+    far = [work for work in works if max(work, works[0]) / min(work, works[0]) >= 1.5]
+    return [s for s in pool if s.run.work == works[0]], [s for s in pool if far and s.run.work == far[0]]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_found_is_what_a_look_at_every_record_finds(seed):
+    draw = random.Random(seed)
+    few = {"cell": "abcdef", "depth": (8, 14, 20), "macs": (1000, 1400, 2000, 9000), "data": ("digits", "cifar10")}
+    few |= {"precision": ("fp32", "bf16-mixed")}
+
+    def drawn():
+        return {name: draw.choice(values) for name, values in few.items()}
+
+    speeds = [speed(draw.uniform(0.1, 1.0), **drawn()) for _ in range(draw.randrange(12))]
+    speeds = [
+        replace(s, run=replace(s.run, threads=draw.choice((1, 2)), gpu=draw.choice((True, False)))) for s in speeds
+    ]
+    pace = Pace(speeds)
+    for _ in range(20):
+        wanted = Wanted.of(entry(**drawn()))
+        wanted = replace(
+            wanted, images=draw.choice((None, 100)), threads=draw.choice((None, 1)), gpu=draw.choice((None, True))
+        )
+        near, far = ({id(s) for s in group} for group in scanned(wanted, speeds))
+        found = pace.estimate(wanted)
+        assert (found is None) == (not near)
+        if found is not None:
+            assert {id(s) for s in found.sources} in (near, near | far)
+            assert pace.estimate(replace(wanted)) is found  # seeds of one cell share their answer
 
 
 def test_a_net_with_uncounted_parts_has_no_estimate():

@@ -32,25 +32,23 @@ def parquet(images, labels, **options):
 
 
 PICTURES = [png(pixels) for pixels in PIXELS]
-picture = st.one_of(
-    torn(PICTURES[0]), st.binary(max_size=60), st.none(), st.sampled_from([b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n"])
-)  # fmt: skip
-one_kind = st.sampled_from((pa.int8(), pa.uint64(), pa.float64(), pa.string(), pa.binary(), pa.bool_()))
-plain = parquet(PICTURES, LABELS, compression="none")
+SCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"
+picture = st.one_of(torn(PICTURES[0]), st.binary(max_size=60), st.none(), st.just(SCRIPT))
+columns = [pa.array(LABELS).cast(kind) for kind in (pa.int8(), pa.uint64(), pa.float64(), pa.string(), pa.bool_())]
+columns += [pa.array([b"1"] * 3), pa.array([None] * 3, pa.int64()), pa.array([[1]] * 3), pa.array([{"a": 1}] * 3)]
+numbers = st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=4)
 files = st.one_of(
-    torn(plain),
+    torn(parquet(PICTURES, LABELS, compression="none")),
     torn(parquet(PICTURES, LABELS)),
     st.binary(max_size=100),
     st.lists(picture, min_size=3, max_size=3).map(lambda found: parquet(pa.array(found, pa.binary()), LABELS)),
-    st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=4).map(
-        lambda found: parquet(PICTURES[:1] * len(found), pa.array(found, pa.uint64()))
-    ),
-    one_kind.map(lambda kind: parquet(PICTURES, pa.array(["1", "2", "3"]).cast(pa.int8()).cast(kind, safe=False) if kind != pa.binary() else pa.array([b"1"] * 3))),
-    st.sampled_from((2**20, 2**31, 2**62)).map(lambda n: plain.replace(struct.pack("<b", 6), struct.pack("<q", n)[:1])),
-)  # fmt: skip
+    numbers.map(lambda found: parquet(PICTURES[:1] * len(found), pa.array(found, pa.uint64()))),
+    st.sampled_from(columns).map(lambda column: parquet(PICTURES, column)),
+    st.sampled_from(columns).map(lambda column: parquet(column, LABELS)),
+)
 
 
-@fuzzed("Parquet", 700, data=files)
+@fuzzed("Parquet", 1000, data=files)
 def test_parquet(tmp_path, data):
     file = tmp_path / "train.parquet"
     file.write_bytes(data)
@@ -60,7 +58,7 @@ def test_parquet(tmp_path, data):
         checked(found, IMAGE, 3, "it")
 
 
-@fuzzed("pictures in Parquet", 800, data=st.one_of(torn(PICTURES[0]), torn(PICTURES[1])))
+@fuzzed("pictures in Parquet", 1500, data=st.one_of(torn(PICTURES[0]), torn(PICTURES[1])))
 def test_a_picture(tmp_path, data):
     file = tmp_path / "train.parquet"
     file.write_bytes(parquet([data], [0]))
@@ -84,7 +82,7 @@ batches = st.one_of(
 )
 
 
-@fuzzed("pickled batches", 1500, data=batches)
+@fuzzed("pickled batches", 3000, data=batches)
 def test_a_batch(tmp_path, data):
     with only_clear_errors():
         pixels, labels = read_batch(data, "labels", "data_batch_1")
@@ -116,22 +114,20 @@ def npy(array):
 
 kinds = st.sampled_from(("u1", "i8", "f8", "<U3", "?", "c16", "M8[s]", "V4", "u1,i8"))
 shapes = st.sampled_from(((), (0,), (3,), (4,), (3, 1), (3, 3, 4, 4), (0, 3, 4, 4)))
-headers = st.one_of(
-    st.text(max_size=60),
-    st.sampled_from(["-" * 9000 + "1", "(" * 9000, "{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000000, 3, 4, 4)}"]),
-)  # fmt: skip
+HUGE = "{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000000, 3, 4, 4)}"
+headers = st.one_of(st.text(max_size=60), st.sampled_from(["-" * 9000 + "1", "(" * 9000, HUGE])).map(str.encode)
 arrays = st.one_of(
     torn(npy(PIXELS)),
     torn(npy(np.array(LABELS))),
     st.tuples(kinds, shapes).map(lambda it: npy(np.zeros(it[1], it[0]))),
-    headers.map(lambda text: b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text.encode()[:60_000])) + text.encode()[:60_000]),
+    headers.map(lambda text: b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text),
     st.binary(max_size=60),
     st.just(b"PK\x05\x06" + b"\0" * 18),
     st.just(BATCH),
-)  # fmt: skip
+)
 
 
-@fuzzed("decoded caches", 800, which=st.sampled_from(("images", "labels")), data=arrays)
+@fuzzed("decoded caches", 1500, which=st.sampled_from(("images", "labels")), data=arrays)
 def test_a_cache(tmp_path, which, data):
     cached(made, tmp_path, "x-train")
     (tmp_path / f"x-train-{which}.npy").write_bytes(data)
@@ -141,7 +137,7 @@ def test_a_cache(tmp_path, which, data):
         checked(found, IMAGE, 3, "it")
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", "..", ""])
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", "../../x"])
 def test_a_cache_lies_in_its_folder(tmp_path, name):
     with pytest.raises(ValueError, match=r"cannot be the name of a file .*edited"):
         cached(made, tmp_path / "cache", name)
@@ -165,14 +161,13 @@ def test_more_rows_than_declared_are_not_read(tmp_path, monkeypatch):
 
 
 def test_postscript_is_not_handed_to_an_interpreter(tmp_path):
-    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"
-    assert Picture.open(io.BytesIO(script)).format == "EPS"
-    (tmp_path / "train.parquet").write_bytes(parquet([script], [0]))
+    assert Picture.open(io.BytesIO(SCRIPT)).format == "EPS"
+    (tmp_path / "train.parquet").write_bytes(parquet([SCRIPT], [0]))
     with pytest.raises(ValueError, match="row 0: the image cannot be decoded"):
         read_parquet(tmp_path / "train.parquet", "image", "label", IMAGE, 1)
 
 
-@fuzzed("values", 300, label=st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS)))
+@fuzzed("labels in Parquet", 300, label=st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS)))
 def test_labels(tmp_path, label):
     try:
         data = parquet(PICTURES[:1], [label])

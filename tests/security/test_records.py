@@ -163,7 +163,7 @@ whole = st.one_of(
 )
 
 
-@fuzzed("an experiment, by the report", 40, change=whole)
+@fuzzed("an experiment, by the report", 25, change=whole)
 def test_an_experiment(outputs, tmp_path, change):
     name, data = change
     place = outputs / "experiments/toy" if name in ("plan.jsonl", "study.json") else first(outputs).path

@@ -21,8 +21,8 @@ ConfigStore.instance().store(group="hydra/launcher", name="local", node=LOCAL, p
 class OwnLauncher(Launcher):
     """Hands all points of a sweep to `reslab.launch`, with the engine that is to run them."""
 
-    def __init__(self, **settings: Any) -> None:
-        """The settings of conf/launcher/NAME.yaml; the engine checks them."""
+    def __init__(self, settings: DictConfig) -> None:
+        """Those of conf/launcher/NAME.yaml, as `reslab.launch.foreign.Adopt` hands them on; the engine checks them."""
         self.settings = settings
 
     @abstractmethod
@@ -79,8 +79,8 @@ class RayLauncher(OwnLauncher):
 class AdoptedLauncher(Launcher):
     """Another launcher of Hydra's, behind our checks, plan and table."""
 
-    def __init__(self, inner: DictConfig) -> None:
-        """`inner` is that launcher's own config; `setup` looks at it before Hydra has filled in its values."""
+    def __init__(self, settings: DictConfig) -> None:
+        """The whole config of that launcher; `setup` looks at it before Hydra has filled in its values."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """The inner launcher is made when there is something to launch."""
@@ -89,7 +89,7 @@ class AdoptedLauncher(Launcher):
 
         self.composer = composer(hydra_context, config)
         self.task, self.config = task_function, config
-        self.engine = Foreign(hydra_context, config, config.hydra.launcher.inner)
+        self.engine = Foreign(hydra_context, config, config.hydra.launcher.settings)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Called by the sweeper with all points, or with one batch of them."""

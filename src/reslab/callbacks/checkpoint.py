@@ -11,6 +11,7 @@ from torch import nn
 
 from reslab import world
 from reslab.data.module import Slice
+from reslab.training.weights import read_checkpoint
 
 
 class Save(Checkpoint):
@@ -72,10 +73,9 @@ def usable(folder: Path) -> tuple[Path | None, list[str]]:
         if not path.exists():
             continue
         try:
-            torch.load(path, weights_only=True, map_location="cpu", mmap=False)["optimizer_states"]
-        except Exception as error:  # a torn file can raise anything
-            reason = (str(error).splitlines() or [""])[0]
-            problems.append(f"{path.name} cannot be used ({type(error).__name__}: {reason[:120]})")
+            read_checkpoint(path)["optimizer_states"]
+        except (ValueError, KeyError, TypeError) as error:
+            problems.append(f"{path.name} cannot be used ({type(error).__name__}: {str(error)[:200]})")
         else:
             return path, problems
     return None, problems

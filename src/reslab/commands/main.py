@@ -13,6 +13,7 @@ VERBS = {
     "report": "compare the runs of an experiment (experiment=NAME)",
     "evaluate": "measure a finished run again (run=FOLDER)",
     "doctor": "is everything here that a run needs? (measure=false: without the slow part)",
+    "bench": "what the machinery of sweeps costs a run, and how it grows, beside its targets (part=sweep)",
     "completion": "a script for your shell (bash or zsh) that completes verbs, groups, choices and settings",
     "push": "send to W&B what it has not got of an experiment (experiment=NAME)",
 }
@@ -52,7 +53,9 @@ def main() -> None:
 
 def fail(message: str) -> NoReturn:
     """Say what is wrong and leave with code 2."""
-    print(f"reslab: {message}", file=sys.stderr)
+    from reslab.runs.reading import printable  # a message may repeat what a hostile file says
+
+    print(f"reslab: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -41,7 +41,7 @@ def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None
             raise
         sweep.console.out.print("interrupted; the same command goes on from the last checkpoints")
         return 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         if not sweep.count("failed"):
             raise
         sweep.console.out.print(

@@ -5,9 +5,9 @@ import math
 import os
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from reslab.launch.freeze import Job
+from reslab.launch.frozen import as_text
+from reslab.runs.reading import read_config
 from reslab.runs.status import attempts, write_status
 
 SMALL_STEP = 2e9  # multiply-adds of a forward pass over a batch; digits nets stay below, CIFAR nets above
@@ -22,15 +22,14 @@ def begin(job: Job, threads: int) -> None:
     config["trainer"]["threads"] = threads_of(job, threads)
     if resumable:
         with contextlib.suppress(Exception):  # a torn file can raise anything, and has nothing to keep
-            old: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
-            config["trainer"]["threads"] = int(old["trainer"]["threads"])
+            before = int(read_config(folder.config)["trainer"]["threads"])
+            config["trainer"]["threads"] = min(max(before, 1), os.cpu_count() or 1)
     folder.result.unlink(missing_ok=True)
     beside = folder.config.with_name(f".config.{os.getpid()}")
-    OmegaConf.save(OmegaConf.create(config), beside)
+    beside.write_text(as_text(config), encoding="utf-8")
     beside.replace(folder.config)
-    before = attempts(folder)
-    attempt = before[0] + 1
-    write_status(folder, "running", {"attempt": attempt, "origin": before[1] or attempt, "step": 0})
+    last, origin = attempts(folder)
+    write_status(folder, "running", {"attempt": last + 1, "origin": origin or last + 1, "step": 0})
 
 
 def threads_of(job: Job, share: int) -> int:

@@ -1,11 +1,11 @@
 """Settings that make no sense are refused before any work: the value, the reason, what works. No torch."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from reslab.analysis.study import Study
+from reslab.runs.plan import NAMED
 from reslab.specs import PARAMETER_KINDS
 
 PRECISIONS = ("fp32", "bf16-mixed")
@@ -42,7 +42,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 def check_name(experiment: str) -> str:
     """The same name; ValueError for one that could leave its folder."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment):
+    if not NAMED.fullmatch(experiment):
         raise ValueError(f"experiment={experiment} is not a name of letters, digits, '.', '_' and '-'")
     return experiment
 

@@ -10,7 +10,7 @@ from reslab.launch.paths import conf_folder
 from reslab.runs.plan import experiments
 
 GRID = ("train", "plan")  # verbs that take every group, and `experiment` as one
-WORDS = {"format": ("text", "json")}
+WORDS = {"format": ("text", "json"), "part": ("sweep",)}
 
 
 def candidates(verbs: Iterable[str], words: Sequence[str]) -> list[str]:

@@ -64,7 +64,13 @@ class Composer:
                 (override,) = self._parser.parse_overrides([word])
             except RecursionError:
                 raise ValueError(f"{word[:60]}... is nested too deeply") from None
-            self._words[word] = override, self._is_group(override)
+            if not override.key_or_group:
+                raise ValueError(f"{word[:60]} names no setting; use KEY=VALUE")
+            is_group = self._is_group(override)
+            if is_group and override.is_delete():
+                key = override.key_or_group
+                raise ValueError(f"~{key} would delete a choice that every run needs; use {key}=NAME")
+            self._words[word] = override, is_group
         return self._words[word]
 
     def _is_group(self, override: Override) -> bool:

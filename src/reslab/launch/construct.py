@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from hydra.utils import instantiate
+from omegaconf.errors import OmegaConfBaseException
 
 from reslab.specs import Choices, Image, NetSpec
 
@@ -21,7 +22,10 @@ def construct(node: Any, trust: Sequence[str] = ()) -> Any:
         check_target(target, trust)
     if "${" in str(node):
         raise ValueError(f"{str(node)[:200]} holds ${{...}}; a config that builds something holds plain values")
-    return instantiate(node, _convert_="all")
+    try:
+        return instantiate(node, _convert_="all")
+    except (TypeError, OmegaConfBaseException) as error:  # a _partial_ that is neither true nor false, a ??? within
+        raise ValueError(f"{str(node)[:200]} cannot be built: {error}") from error
 
 
 def check_target(target: str, trust: Sequence[str]) -> None:

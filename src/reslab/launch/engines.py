@@ -1,10 +1,9 @@
 """What runs the pending jobs of a sweep: this machine, a cluster, or another launcher of Hydra's."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from reslab.launch import resources
 from reslab.launch.compose import did_you_mean
@@ -72,8 +71,10 @@ class Local:
         return resources.concurrent(config["jobs"], config["trainer"]["accelerator"], len(jobs), devices)
 
 
-def made(kind: type[Any], settings: Mapping[str, Any]) -> Any:
+def made(kind: type[Any], preset: DictConfig) -> Any:
     """An engine with the settings of its preset; ValueError for one that it does not have, or that is missing."""
+    plain: Any = OmegaConf.to_container(preset, resolve=True)
+    settings = {name: value for name, value in plain.items() if name != "_target_"}
     known = [field.name for field in fields(kind)]
     for name in settings:
         if name not in known:
@@ -81,7 +82,7 @@ def made(kind: type[Any], settings: Mapping[str, Any]) -> Any:
     missing = [name for name in known if name not in settings]
     if missing:
         raise ValueError(f"hydra.launcher lacks {', '.join(missing)}; begin with launcher=slurm or launcher=ray")
-    return kind(**{n: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for n, v in settings.items()})
+    return kind(**settings)
 
 
 def enough_gpus(each: int, jobs: list[Job]) -> None:

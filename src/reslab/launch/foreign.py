@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -23,15 +22,15 @@ OURS = "hydra_plugins.reslab."
 
 
 class Adopt(Callback):
-    """Named in conf/train.yaml: puts our own launcher before any other one."""
+    """Named in conf/train.yaml: puts a launcher of ours before any other one."""
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Called by Hydra before it makes the sweeper and the launcher."""
-        inner = config.hydra.launcher
-        if not str(inner["_target_"]).startswith(OURS):
-            with read_write(config), open_dict(config):
-                target = f"{OURS}local.AdoptedLauncher"
-                config.hydra.launcher = {"_target_": target, "_recursive_": False, "inner": inner}
+    def on_multirun_start(self, config: DictConfig, config_name: str | None) -> None:
+        """Called by Hydra before it makes the sweeper and the launcher; ours get their settings in one piece."""
+        chosen = config.hydra.launcher
+        ours = str(chosen["_target_"]).startswith(OURS)
+        target = chosen["_target_"] if ours else f"{OURS}local.AdoptedLauncher"
+        with read_write(config), open_dict(config):
+            config.hydra.launcher = {"_target_": target, "_recursive_": False, "settings": chosen}
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def _resolve(config: dict[str, Any], gpus: int) -> None:
     warmup = recipe["warmup"]
     if config["depth"] < warmup["from_depth"]:
         warmup["steps"] = 0
-    config["outputs"] = os.path.abspath(config["outputs"])
+    config["outputs"] = os.path.abspath(str(config["outputs"]))  # 2024 is a folder, too
 
 
 def _norm_sees_one_image(config: Mapping[str, Any]) -> bool:
@@ -183,7 +183,7 @@ def _norm_sees_one_image(config: Mapping[str, Any]) -> bool:
 @lru_cache(maxsize=1)
 def commit() -> str:
     """The commit that the code comes from, with +dirty if files differ; empty outside a repository."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]  # the whole package: nets and training are what matters
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
@@ -212,7 +212,7 @@ def resolve_verb(composed: DictConfig) -> dict[str, Any]:
     """The plain config of a verb that trains nothing; ValueError for a setting that must be given."""
     _check_missing(composed)
     config: Any = OmegaConf.to_container(composed, resolve=True)
-    return config
+    return config | {key: str(config[key]) for key in ("outputs", "run") if key in config}  # 2024 is a folder, too
 
 
 def _check_missing(composed: DictConfig) -> None:

@@ -20,10 +20,7 @@ def take(count: int, stack: contextlib.ExitStack) -> str | None:
 
     None: so many are not free.
     """
-    folder = lock_folder()
-    folder.mkdir(exist_ok=True)
-    with contextlib.suppress(OSError):
-        folder.chmod(0o1777)
+    folder = _folder()
     held = contextlib.ExitStack()
     names: list[str] = []
     for name in resources.gpu_names():
@@ -40,13 +37,25 @@ def take(count: int, stack: contextlib.ExitStack) -> str | None:
     return None
 
 
+def _folder() -> Path:
+    """Made for all users; one that somebody else made to lead elsewhere is not used."""
+    folder = lock_folder()
+    if not folder.exists():
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)
+    if folder.is_symlink() or not folder.is_dir():
+        raise OSError(f"{folder} is not a folder of locks; remove it")
+    return folder
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    # no O_CREAT on a file of another user in a sticky folder: the kernel may refuse that (fs.protected_regular)
-    flags = os.O_RDWR if path.exists() else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
-    with contextlib.suppress(OSError):
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
         os.fchmod(descriptor, 0o666)
+    except FileExistsError:  # opened without O_CREAT: the kernel may refuse that for another user's file here
+        descriptor = os.open(path, flags)
     try:
         yield descriptor
     finally:

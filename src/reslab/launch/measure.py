@@ -1,7 +1,7 @@
 """What a run measures of its net: scheduled scores on fixed images, and everything at the end. All ranks take part."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,9 +18,9 @@ from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
 class Measure:
     """Clean scores of one run, at its precision."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        """Nothing is chosen yet: the data are not there."""
-        self._config = config
+    def __init__(self, config: Mapping[str, Any], beat: Callable[[], object]) -> None:
+        """Nothing is chosen yet: the data are not there. `beat` is called while something takes long."""
+        self._config, self._beat = config, beat
         self._subset: Part | None = None
         self.subset_hash: str | None = None
 
@@ -66,7 +66,8 @@ class Measure:
         world.copy_from_first(net.buffers())  # norms that each rank feeds by itself: those of rank 0 are the run's
         precision = _trainer(data).precision_plugin.forward_context
         batch = self._config["evaluation"]["batch"]
-        return evaluate(net, part.images, part.labels, normalise=data.normalisation, batch=batch, precision=precision)
+        settings = {"normalise": data.normalisation, "batch": batch, "precision": precision, "beat": self._beat}
+        return evaluate(net, part.images, part.labels, **settings)
 
 
 def _trainer(data: ImageData) -> pl.Trainer:

@@ -37,7 +37,7 @@ class OnRay:
         if self.memory_gb is not None:
             whole("hydra.launcher.memory_gb", self.memory_gb, 1)
         if any(job.config["num_nodes"] > 1 for job in jobs):
-            raise ValueError("launcher=ray: a run cannot span several nodes of Ray's; use num_nodes=1 or launcher=slurm")
+            raise ValueError("launcher=ray: a run stays on one node there; use num_nodes=1 or launcher=slurm")
         if find_spec("ray") is None:
             raise ValueError("launcher=ray needs Ray; use pip install 'reslab[ray]'")
         enough_gpus(self.gpus_per_run, jobs)

@@ -97,6 +97,7 @@ class Pool:
     def lend(self, job: Job) -> tuple[str, str, float]:
         """Add this node's ranks to a run that the first node locks, freezes and records."""
         began = time.monotonic()
+        job.folder.path.mkdir(parents=True, exist_ok=True)  # for its logs, should it be here before the first node
         with contextlib.ExitStack() as held:
             environment = self._devices(job, held)
             if environment is None:

@@ -7,8 +7,10 @@ every child, so the server must be single-threaded at the end.
 import gc
 import importlib
 import os
+import pkgutil
 import signal
 import sys
+from pathlib import Path
 
 from reslab.launch import lifeline
 
@@ -23,7 +25,13 @@ NAMES = (
     *("scipy.stats", "scipy.special", "hydra.utils", "wandb", "wandb.sdk.launch", "wandb.apis.public", "requests"),
     "reslab.launch.worker",
 )
-for module in NAMES:
+PACKAGE = Path(__file__).parents[1]
+PARTS = tuple(  # a config may name any of them, and a later run of the sweep must not find it edited
+    found.name
+    for part in ("nets", "data", "training")
+    for found in pkgutil.iter_modules([str(PACKAGE / part)], f"reslab.{part}.")
+)
+for module in NAMES + PARTS:
     try:
         importlib.import_module(module)
     except ImportError as error:  # the standard library would swallow it and run on, slowly

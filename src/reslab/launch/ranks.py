@@ -29,6 +29,8 @@ class Place:
     size: int = 1
     meeting_point: str = ""
     backend: str = "gloo"
+    run: str = ""
+    """Cell and seed as this node composed them; all ranks must have been asked for the same."""
 
 
 Work = Callable[[str, Place], None]
@@ -49,8 +51,10 @@ class Ranks:
     ) -> None:
         """`work` runs in each process with the folder's path and its place. RuntimeError or OSError: none is left."""
         self._folder, self._node, self._patience = folder, node, config["trainer"]["heartbeat_timeout"]
-        here, size = config["devices"], config["devices"] * config["num_nodes"]
+        here = config["devices"]
+        self._size = size = here * config["num_nodes"]
         self._meeting = tempfile.mkdtemp(prefix="reslab-ranks-") if size > 1 and not node.meeting_point else ""
+        run = f"{config['run']['cell']} seed={config['seed']}"
         backend = "nccl" if config["trainer"]["accelerator"] == "gpu" else "gloo"
         meeting_point = node.meeting_point or f"file://{self._meeting}/store"
         self._processes: list[BaseProcess] = []
@@ -59,7 +63,8 @@ class Ranks:
         self._beat: tuple[object, float] = (None, time.monotonic())
         try:
             for local in range(here):
-                place = Place(node.number * here + local, local, size, meeting_point if size > 1 else "", backend)
+                meets = meeting_point if size > 1 else ""
+                place = Place(node.number * here + local, local, size, meets, backend, run)
                 self._processes.append(
                     server.start(
                         work,
@@ -103,12 +108,12 @@ class Ranks:
             return self._silent
         first = self._first or 0
         code, rank = self._processes[first].exitcode, self._node.number * len(self._processes) + first
-        who = f"rank {rank} was " if len(self._processes) > 1 else ""
+        who = f"rank {rank} was " if self._size > 1 else ""
         if code is not None and code < 0:
             return f"{who}killed by signal {-code} ({signal.Signals(-code).name})"
         who = who.replace(" was ", " ")
         words = last_line(self._folder.log_of(rank)) if code else ""
-        said = f": {words}" if len(self._processes) > 1 and words else ""
+        said = f": {words}" if self._size > 1 and words else ""
         return f"{who}ended with exit code {code} without a result{said}"
 
     def end(self) -> None:
@@ -120,7 +125,7 @@ class Ranks:
     def stop(self) -> None:
         """End what still runs: a word first, then force."""
         self.end()
-        deadline = time.monotonic() + (GRACE if len(self._processes) > 1 else 5)
+        deadline = time.monotonic() + (GRACE if self._size > 1 else 5)
         for process in self._processes:
             process.join(timeout=max(deadline - time.monotonic(), 0))
             if process.is_alive():

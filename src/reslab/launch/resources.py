@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+DRIVER = Path("/proc/driver/nvidia/gpus")
+
 
 def cores() -> int:
     """Cores that this process may use."""
@@ -11,7 +13,7 @@ def cores() -> int:
 
 def gpu_names() -> list[str]:
     """NVIDIA GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, else the numbers of the driver's."""
-    present = [str(at) for at, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+    present = [str(at) for at, _ in enumerate(DRIVER.glob("*"))]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and present:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]

@@ -68,7 +68,7 @@ def _enter(target: Callable[..., None], args: tuple, log: str, environment: dict
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):  # for the parent; SLURM sends the latter to all
         signal.signal(name, signal.SIG_IGN)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
+import torch.distributed as dist
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
@@ -30,6 +30,7 @@ from reslab.launch.evidence import hardware, weights_hash
 from reslab.launch.measure import Measure, as_record
 from reslab.launch.ranks import Place
 from reslab.runs.folder import RunFolder, write_json
+from reslab.runs.reading import read_config
 from reslab.runs.record import Rows
 from reslab.runs.status import attempts, write_status
 from reslab.tracking.run import Tracker, tracked
@@ -59,15 +60,15 @@ def run(path: str, place: Place) -> None:
             if place.backend == "nccl":
                 torch.cuda.set_device(place.local)
             world.join(rank=place.rank, size=place.size, meeting_point=place.meeting_point, backend=place.backend)
-        config: Any = OmegaConf.to_container(OmegaConf.load(folder.config))
-        Run(folder, config, place).execute()
+            world.must_agree("run", place.run)
+        Run(folder, read_config(folder.config), place).execute()
         world.leave()
     except Exception as error:
         traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
         if place.size > 1:
-            if isinstance(error, RuntimeError) and "gloo" in str(error).lower():
+            if isinstance(error, dist.DistBackendError) or "gloo" in str(error).lower():
                 time.sleep(REST)  # a peer is gone: our parent must see that one first
             sys.exit(1)  # our parent writes the record: it knows which rank was the first
         reason = (str(error).splitlines() or [""])[0]
@@ -85,7 +86,7 @@ class Run:
         self.folder, self.config, self.place = folder, config, place
         self.began = time.monotonic()
         self.times: dict[str, float] = {}
-        self.measure = Measure(config)
+        self.measure = Measure(config, self._beat)
         self.attempt, self.origin = attempts(folder)
         self.steps = config["recipe"]["steps"]
         evaluation = config["evaluation"]
@@ -223,7 +224,14 @@ class Run:
         if self.config["checkpoints"] == "none":
             (self.folder.checkpoints / "last.ckpt").unlink(missing_ok=True)
 
+    def _beat(self) -> None:
+        """A sign of life from a long measurement."""
+        step, rate, when_told = self.told
+        if time.monotonic() - when_told >= 1:
+            self._tell(step, rate)
+
     def _tell(self, step: int, rate: float) -> None:
+        self.told = step, rate, time.monotonic()
         if self.place.rank > 0:
             return
         facts = {"attempt": self.attempt, "origin": self.origin, "step": step, "steps": self.steps}

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from reslab.runs.folder import RunFolder
+from reslab.runs.reading import read_config
 
 Node = Mapping[str, Any]
 
@@ -26,8 +26,8 @@ def _recipes(runs: pl.DataFrame) -> Iterable[Node]:
     for _, group in runs.group_by("context", maintain_order=True):
         for folder in group["folder"]:
             try:
-                config = yaml.safe_load(RunFolder(Path(folder)).config.read_text())
-            except (OSError, yaml.YAMLError):
+                config = read_config(RunFolder(Path(folder)).config)
+            except (OSError, ValueError):
                 continue
             if isinstance(config, dict) and isinstance(config.get("recipe"), dict):
                 yield config["recipe"]

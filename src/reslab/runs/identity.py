@@ -85,8 +85,17 @@ def label(config: Mapping[str, Any]) -> str:
     parts = [choices["block"], choices["order"], choices["shortcut"], f"d{config['depth']}", f"w{config['width']}"]
     parts += [choices[group] for group in ("net", "norm") if choices[group] not in ("cifar", "batch")]
     parts += [choices["intervention"]] if choices["intervention"] != "none" else []
+    parts += _of_ranks(config)
     parts += [choices["data"], choices["recipe"]]
     return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(map(str, parts)))[:96]
+
+
+def _of_ranks(config: Mapping[str, Any]) -> list[str]:
+    """Whether norms see other images than those of one rank's whole batch, for which a name need say nothing."""
+    trainer = config["trainer"]
+    if trainer["sync_batchnorm"]:
+        return ["sync"]
+    return [f"{trainer['images_per_norm']}_per_norm"] if trainer["images_per_norm"] != config["recipe"]["batch"] else []
 
 
 _ABSENT = object()

@@ -114,5 +114,6 @@ def _alive(status: dict[str, Any]) -> bool:
     if status.get("host") != socket.gethostname():
         # of another machine there is only its word; one whose clock is ahead of ours is no more alive for that
         return abs(time.time() - (number(status.get("heartbeat")) or 0)) < 60
-    born = start_time(status.get("pid", -1))
+    pid = status.get("pid")
+    born = start_time(pid) if is_whole(pid, least=1) else None
     return born is not None and status.get("boot") == boot_id() and status.get("started") == born

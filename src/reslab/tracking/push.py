@@ -53,7 +53,7 @@ def gather(outputs: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[list[En
         if state(folder) not in ("ended", "failed", "other schema"):
             continue
         wrong = problems(folder, entry)
-        config = None if wrong else _config(folder)
+        config = None if wrong else _config(folder, entry)
         if config is None:
             left.append(f"{entry['label']} seed={entry['seed']}: {(*wrong, UNREADABLE)[0]}")
         else:
@@ -61,12 +61,13 @@ def gather(outputs: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[list[En
     return ended, left
 
 
-def _config(folder: RunFolder) -> Mapping[str, Any] | None:
+def _config(folder: RunFolder, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """All of it, where `problems` has read what makes the cell; None if the rest was edited."""
     try:
         config: Any = read_config(folder.config)
         mirror.identity(config, mirror.origin(folder))
-        return config if isinstance(config["tracking"], Mapping) else None
+        own = (config["run"]["cell"], config["seed"]) == (entry["cell"], entry["seed"])
+        return config if own and isinstance(config["tracking"], Mapping) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -41,12 +41,13 @@ def evaluate(
     normalise: Normalise,
     batch: int,
     precision: Precision,
+    beat: Callable[[], object] = lambda: None,
 ) -> Score:
     """Score a net as it is; its modes and statistics are left as found. ValueError for no images.
 
     Ranks share the chunks of `batch` images, each image once, and add up what they found chunk by chunk: the score
     is bitwise the same for any number of ranks. An image whose logits are not finite counts as wrong: a net can
-    overflow in eval mode though its losses were finite.
+    overflow in eval mode though its losses were finite. `beat` is called after every chunk: scoring can take long.
     """
     if len(labels) == 0:
         raise ValueError("there are no images to evaluate")
@@ -62,6 +63,7 @@ def evaluate(
                 logits = net(_input(chunk, normalise))
             errors[at] = ((logits.argmax(1) != truth) | ~torch.isfinite(logits).all(1)).sum()
             entropies[at] = F.cross_entropy(logits.float(), truth, reduction="sum").double()
+            beat()
     finally:
         for module, mode in modes.items():
             module.training = mode

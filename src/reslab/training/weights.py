@@ -18,4 +18,4 @@ def read_checkpoint(file: Path) -> Any:
         return torch.load(file, weights_only=True, map_location="cpu", mmap=False)
     except Exception as error:  # a torn or hostile file can raise anything
         reason = (str(error).splitlines() or [""])[0]
-        raise ValueError(f"{type(error).__name__}: {reason[:120]}") from error
+        raise ValueError(f"{file} cannot be read ({type(error).__name__}: {reason[:120]})") from error

@@ -1,4 +1,4 @@
-"""Many runs through the real machinery, each training nothing for a known time: what does a run cost beside that?"""
+"""Many runs through the real machinery, each training nothing for a known time: the cost of a run beside that."""
 
 import os
 import time
@@ -22,7 +22,7 @@ MIB = 2**20
 STARTS = 40  # processes whose start is timed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Swept:
     """What a sweep of fake trainings took. Seconds, MiB; `start` is that of a worker alone, `cpu` the parent's."""
 
@@ -31,6 +31,8 @@ class Swept:
     training: float
     start: float
     planning: float
+    planned: float
+    """The parent's memory for 1,000 runs that are planned."""
     launching: float
     cpu: float
     memory: tuple[tuple[int, float], ...]
@@ -115,12 +117,22 @@ def sweep(runs: int, training: float, outputs: Path) -> Swept:
     server.context()
     alone = start(outputs)
     engine = Faked(training)
-    began = time.monotonic()
+    began, before = time.monotonic(), resident()
     jobs = grid.jobs(runs, outputs)
-    planning = time.monotonic() - began
+    planning, planned = time.monotonic() - began, 1000 * (resident() - before) / len(jobs)
     with open(os.devnull, "w") as nowhere:
         Sweep(console=Console(Terminal(file=nowhere, width=160))).run(jobs, engine)
-    return Swept(len(jobs), engine.slots, training, alone, planning, engine.launching, engine.cpu, engine.memory)
+    return Swept(
+        runs=len(jobs),
+        slots=engine.slots,
+        training=training,
+        start=alone,
+        planning=planning,
+        planned=planned,
+        launching=engine.launching,
+        cpu=engine.cpu,
+        memory=engine.memory,
+    )
 
 
 def start(folder: Path) -> float:

@@ -1,6 +1,9 @@
 """Cores, memory, GPUs, W&B and git, looked at without torch and without W&B."""
 
 import os
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from reslab.launch import resources
@@ -13,7 +16,9 @@ GIB = 2**30
 
 def machine_checks() -> list[Check]:
     """Devices, W&B's mode, the commit."""
-    return [cores_check(), gpu_check(resources.gpus(), versions()["torch"]), wandb_check(), git_check(commit())]
+    gpus = resources.gpus()
+    found = [cores_check(), gpu_check(gpus, versions()["torch"]), ranks_check(gpus), launchers_check()]
+    return [*found, wandb_check(), git_check(commit())]
 
 
 def cores_check() -> Check:
@@ -48,6 +53,31 @@ def gpu_check(gpus: int, torch: str) -> Check:
         said = f"{present} NVIDIA GPU(s), hidden by CUDA_VISIBLE_DEVICES={hidden!r}"
         return Check("GPU", "warning", said, "unset CUDA_VISIBLE_DEVICES")
     return Check("GPU", "ok", "none; runs use the CPU")
+
+
+def ranks_check(gpus: int) -> Check:
+    """What several ranks per run would use here, and whether reslab's own tests have ever run it."""
+    if gpus < 2:
+        return Check("ranks", "ok", f"devices=2 to {resources.cores()}: gloo on the CPU, as reslab's tests run it")
+    said = f"devices=2 to {gpus}: NCCL, which reslab's makers had no machine to run on"
+    return Check("ranks", "warning", said, "pytest tests/ranks compares two GPUs with one, in a minute")
+
+
+def launchers_check(which: Callable[[str], str | None] = shutil.which) -> Check:
+    """Which launchers could start runs from here."""
+    slurm = "no sbatch on PATH" if which("sbatch") is None else _lacks("submitit", "slurm")
+    missing = {
+        "slurm": slurm,
+        "ray": _lacks("ray", "ray"),
+        "joblib": _lacks("hydra_plugins.hydra_joblib_launcher", "joblib"),
+    }
+    ready = ["local", "basic", *(name for name, why in missing.items() if not why)]
+    why = "; ".join(f"{name}: {reason}" for name, reason in missing.items() if reason)
+    return Check("launchers", "ok", f"{', '.join(ready)}{f' ({why})' if why else ''}")
+
+
+def _lacks(module: str, extra: str) -> str:
+    return "" if find_spec(module) else f"pip install 'reslab[{extra}]'"
 
 
 def wandb_check() -> Check:

@@ -1,0 +1,127 @@
+"""Figures of a benchmark beside their targets: a table to be read, a record of all of them with its evidence."""
+
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.launch.bench.sweep import Swept
+from reslab.launch.bench.verbs import Took
+from reslab.launch.doctor.storage import file_system
+from reslab.launch.freeze import commit, versions
+
+ENOUGH = 1000  # runs; over fewer the memory that Python takes at once hides what a run leaves behind
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table; `most` is the target, None where there is none."""
+
+    name: str
+    value: float
+    unit: str
+    most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None without one."""
+        return None if self.most is None else self.value <= self.most
+
+    def cells(self) -> tuple[str, str, str]:
+        """Name, value with its unit, target with the answer."""
+        answer = {None: "", True: "met", False: "missed"}[self.met]
+        target = "" if self.most is None else f"at most {self.most:g} {self.unit}: {answer}"
+        return self.name, f"{self.value:,.3g} {self.unit}".strip(), target
+
+
+def of_sweep(swept: Swept) -> list[Figure]:
+    """What one run of many costs beside its training."""
+    of = f"{swept.runs:,} runs of {swept.training:g} s, {swept.slots} at a time"
+    flat = 1.0 if swept.runs >= ENOUGH else None
+    return [
+        Figure(f"{of}: overhead of a run, beside the start of its worker", 1000 * swept.overhead, "ms", 50.0),
+        Figure("start of a worker, alone", 1000 * swept.start, "ms"),
+        Figure(f"{of}: the parent's processor time for a run", 1000 * swept.cpu / swept.runs, "ms"),
+        Figure(f"{of}: the parent's memory at the end", swept.memory[-1][1], "MiB"),
+        Figure(f"{of}: the parent's memory, for 1,000 runs that ended", swept.growth, "MiB", flat),
+        Figure(f"{of}: the parent's memory, for 1,000 runs that are planned", swept.planned, "MiB"),
+        Figure(f"{of}: compose, check and identify a run", 1000 * swept.planning / swept.runs, "ms"),
+    ]
+
+
+def of_commands(took: Sequence[Took]) -> list[Figure]:
+    """Time at each number of runs, then how it grows between the last two: in processor time, which is steadier."""
+    found = [Figure(_name(one), one.seconds, "s", _most(one)) for one in took]
+    for verb in dict.fromkeys(one.verb for one in took):
+        sizes = sorted((one for one in took if one.verb == verb), key=lambda one: one.runs)
+        if len(sizes) > 1:
+            few, many = sizes[-2:]
+            between = f"{verb}, {few.runs:,} to {many.runs:,} runs"
+            more = 1000 * (many.cpu - few.cpu) / (many.runs - few.runs)
+            found += [Figure(f"{between}: processor time of a further run", more, "ms")]
+            found += [Figure(f"{between}: exponent of growth", growth(few, many), "")]
+    return found
+
+
+def growth(few: Took, many: Took) -> float:
+    """The power of the number of runs with which processor time grows between two numbers; 1 is proportional."""
+    return math.log(many.cpu / few.cpu) / math.log(many.runs / few.runs)
+
+
+def _name(took: Took) -> str:
+    return f"{took.verb} of {took.runs:,} runs (processor {took.cpu:.2f} s, at most {took.memory:,.0f} MiB)"
+
+
+def _most(took: Took) -> float | None:
+    return 3.0 if (took.verb, took.runs) == ("status", 10_000) else None
+
+
+def evidence(outputs: Path, load: float) -> dict[str, Any]:
+    """Hardware, file system, versions and commit; `load` is what else ran on the machine before."""
+    return {
+        "hardware": {
+            **{"machine": platform.machine(), "system": platform.platform(), "processor": _processor()},
+            **{"cores": os.cpu_count(), "memory_gib": round(_memory(), 1), "file_system": file_system(outputs)},
+            "load_before": load,
+        },
+        **{"python": platform.python_version(), "versions": versions(), "commit": commit()},
+    }
+
+
+def record(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+    """For programs."""
+    return [asdict(figure) | {"met": figure.met} for figure in figures]
+
+
+def page(part: str, figures: Sequence[Figure], found: dict[str, Any]) -> str:
+    """The same table as Markdown, with the evidence in one line."""
+    hardware, installed = found["hardware"], found["versions"]
+    lines = [f"| {' | '.join(figure.cells())} |" for figure in figures]
+    where = (
+        f"{hardware['processor'] or hardware['machine']}, {hardware['cores']} cores, {hardware['memory_gib']:g} GiB, "
+        f"{hardware['file_system']}, {hardware['system']}; Python {found['python']}, torch {installed['torch']}, "
+        f"reslab {installed['reslab']} at {_short(found['commit']) or 'no commit'}; load before: "
+        f"{hardware['load_before']:.2f}"
+    )
+    head = [f"# Speed: {part}", "", f"Written by `reslab bench part={part}`; {part}.json has every figure.", ""]
+    return "\n".join([*head, f"{where}.", "", "| figure | value | target |", "|---|---|---|", *lines]) + "\n"
+
+
+def _short(name: str) -> str:
+    head, plus, changed = name.partition("+")
+    return head[:12] + plus + changed
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _memory() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
