@@ -98,7 +98,7 @@ class Scene:
     def start(self, *more: str, **environment: str) -> subprocess.Popen[str]:
         """The command in a process of its own."""
         given = {name: value for name, value in os.environ.items() if name != "RESLAB_PARENT"}
-        given |= {MARK: self._mark, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(self.folder)])}
+        given |= {MARK: self._mark, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
         process = subprocess.Popen(
             [sys.executable, "-m", "reslab", "train", *self.grid, *more],
             cwd=self.folder, env=given | environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

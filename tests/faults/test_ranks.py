@@ -6,34 +6,11 @@ import signal
 import pytest
 
 from faults.inject import Fault
-from faults.scene import PATIENCE, STEPS, Scene
+from faults.scene import PATIENCE, STEPS
 
-PAIR = ("trainer=ddp", "devices=2")
 SOON = 5.0  # seconds from a death to the end of the run; measured are tenths
 BOUND = "run ended at once with that rank's words; resumed"
 pytestmark = pytest.mark.real("two gloo ranks of one run")
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
-    """What two runs of two ranks find, by seed."""
-    folder = tmp_path_factory.mktemp("undisturbed-pair")
-    patch = pytest.MonkeyPatch()
-    with patch.context() as context:
-        context.chdir(folder)
-        context.setattr("sys.argv", ["reslab"])
-        from reslab.commands.train import main
-
-        scene = Scene(folder, lambda *words: main([*words, *PAIR]), seeds=(0, 1))
-        assert scene.train() == 0
-    return scene.science()
-
-
-@pytest.fixture
-def pair(scene):
-    """The same two runs, not begun."""
-    scene.grid += PAIR
-    return scene
 
 
 def after_death(pair):
@@ -61,7 +38,7 @@ DEATHS = [
         for what, fault, words in DEATHS
     ],
 )
-def test_one_dies(pair, undisturbed, capsys, record_property, fault, words):
+def test_one_dies(pair, undisturbed_pair, capsys, record_property, fault, words):
     fault.flag = str(pair.folder / "fault")
     pair.strike(fault)
     assert pair.train() == 1
@@ -71,27 +48,27 @@ def test_one_dies(pair, undisturbed, capsys, record_property, fault, words):
     seconds = after_death(pair)
     record_property("measured", f"ended {seconds:.2f} s after the death")
     assert seconds < SOON
-    pair.completes(undisturbed)
+    pair.completes(undisturbed_pair)
 
 
 @pytest.mark.fault("rank 1 hangs", outcome="ended by the watchdog, stacks in both logs; resumed")
-def test_one_hangs(pair, undisturbed, capsys):
+def test_one_hangs(pair, undisturbed_pair, capsys):
     pair.strike(Fault("hang", 8, rank=1))
     assert pair.train("trainer.heartbeat_timeout=3") == 1
     assert "no sign of life for 3 s (trainer.heartbeat_timeout)" in capsys.readouterr().out
     assert pair.states() == {0: "failed", 1: "ended"}
     assert "in hang" in pair.folder_of(0).log_of(1).read_text(), "where rank 1 stood"
     assert "train_steps" in pair.folder_of(0).log.read_text(), "where rank 0 waited for it"
-    pair.completes(undisturbed)
+    pair.completes(undisturbed_pair)
 
 
 @pytest.mark.fault("NaN on rank 1 alone", outcome="diverged at the next step, on both ranks")
-def test_no_number_on_one(pair, undisturbed):
+def test_no_number_on_one(pair, undisturbed_pair):
     pair.strike(Fault("poison", 8, rank=1))
     assert pair.train() == 0
     result = pair.read_results()[0]
     assert (result["outcome"], result["first_bad_step"]) == ("diverged", 8)
-    pair.completes({0: pair.science()[0], 1: undisturbed[1]})
+    pair.completes({0: pair.science()[0], 1: undisturbed_pair[1]})
 
 
 @pytest.mark.parametrize(
@@ -105,7 +82,7 @@ def test_no_number_on_one(pair, undisturbed):
         for number, code in [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
     ],
 )
-def test_signal(pair, undisturbed, number, code):
+def test_signal(pair, undisturbed_pair, number, code):
     """While rank 1 stands still and rank 0 waits for it in a collective, where it hears no signal."""
     fault = pair.hold(8)
     fault.rank = 1
@@ -118,12 +95,12 @@ def test_signal(pair, undisturbed, number, code):
     assert process.returncode == code, said
     pair.no_orphan()
     assert pair.states() == {0: "interrupted", 1: "new"}
-    pair.completes(undisturbed)
+    pair.completes(undisturbed_pair)
 
 
 @pytest.mark.fault("fork server of two ranks killed", outcome="run failed, the other goes on; resumed")
-def test_fork_server_killed(pair, undisturbed):
+def test_fork_server_killed(pair, undisturbed_pair):
     pair.strike(Fault("kill_server", 8, rank=1))
     assert pair.train() == 1
     assert pair.states() == {0: "failed", 1: "ended"}
-    pair.completes(undisturbed)
+    pair.completes(undisturbed_pair)

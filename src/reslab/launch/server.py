@@ -14,6 +14,7 @@ from typing import Any
 LEAKED = (
     *("LOCAL_RANK", "RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
     *("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE", "TORCHELASTIC_RUN_ID"),
+    "TORCHELASTIC_USE_AGENT_STORE",  # with it, rank 0 would wait for a store instead of opening one
     *("PL_GLOBAL_SEED", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE", "WANDB_RUN_GROUP", "WANDB_NAME"),
 )
 inherited: dict[str, str] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reslab.runs.fields import number
+from reslab.runs.fields import is_whole, number
 from reslab.runs.folder import SCHEMA, RunFolder, read_json, write_json
 from reslab.runs.reading import first_line, parse
 
@@ -43,8 +43,7 @@ def write_status(folder: RunFolder, state: str, facts: Mapping[str, Any]) -> Non
 def attempts(folder: RunFolder) -> tuple[int, int]:
     """Attempts so far, and the one that began at step 0; zeros where the status does not tell."""
     status = read_json(folder.status) or {}
-    numbers = [status.get(name) for name in ("attempt", "origin")]
-    attempt, origin = (number if isinstance(number, int) else 0 for number in numbers)
+    attempt, origin = (int(status[name]) if is_whole(status.get(name)) else 0 for name in ("attempt", "origin"))
     return attempt, origin
 
 
@@ -115,5 +114,5 @@ def _alive(status: dict[str, Any]) -> bool:
         # of another machine there is only its word; one whose clock is ahead of ours is no more alive for that
         return abs(time.time() - (number(status.get("heartbeat")) or 0)) < 60
     pid = status.get("pid")
-    born = start_time(pid) if is_whole(pid, least=1) else None
+    born = start_time(pid) if isinstance(pid, int) and is_whole(pid, least=1) else None
     return born is not None and status.get("boot") == boot_id() and status.get("started") == born
