@@ -2,13 +2,15 @@
 
 import json
 import multiprocessing
+import pickle
+import time
 
 import pytest
 from rich.console import Console as Terminal
 
 from reslab.analysis import table
 from reslab.commands.bench import main
-from reslab.launch.bench import figures, grid, sweep, verbs
+from reslab.launch.bench import fake, figures, grid, sweep, verbs
 from reslab.launch.bench.figures import Figure
 from reslab.launch.bench.verbs import Took
 from reslab.launch.console import Console
@@ -50,14 +52,27 @@ def test_a_sweep_of_fakes(tmp_path):
     assert [n for n, _ in swept.memory] == list(range(21))
     assert min(memory for _, memory in swept.memory) > 10
     assert swept.launching * swept.slots >= 20 * 0.01
-    assert swept.start > 0
+    assert 0 < swept.start < swept.launching
+    assert swept.overhead > 0
     assert swept.cpu > 0
     children = [child.name for child in multiprocessing.active_children()]
     assert children == []
 
 
+def test_a_start_is_timed_from_when_it_is_asked_for():
+    """By pickling, as multiprocessing does; and a start that took long is told as long."""
+    training = fake.Training(1.0)
+    before = time.monotonic()
+    sent = pickle.dumps(training)
+    after = time.monotonic()
+    for arrived in (pickle.loads(sent), pickle.loads(sent)):
+        assert before <= arrived.asked <= after
+        assert arrived.seconds == 1.0
+    assert training.asked is None
+
+
 def test_a_fake_that_fails_is_no_measurement(tmp_path, capsys):
-    engine, jobs = sweep.Faked(training=-1.0), grid.jobs(20, tmp_path)[:1]
+    engine, jobs = sweep.Faked(training=-1.0), grid.jobs(20, tmp_path)[:1]  # sleep refuses it
     with open(tmp_path / "said", "w") as said, pytest.raises(RuntimeError, match=r"failed: .*exit code 1"):
         engine.run(jobs, Console(Terminal(file=said, width=160)), {})
     assert read_json(jobs[0].folder.result)["outcome"] == "failed"

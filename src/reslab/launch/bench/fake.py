@@ -16,14 +16,30 @@ from reslab.runs.status import attempts, write_status
 IMAGES, ROWS = 1000, 10
 
 
-def work(path: str, place: Place, *, seconds: float) -> None:
-    """What a worker does with this run folder, training replaced by `seconds` of sleep."""
-    time.sleep(seconds)
-    leave_records(RunFolder(Path(path)), seconds)
+class Training:
+    """What a worker does with a run folder, training replaced by `seconds` of sleep.
+
+    It is pickled when the parent asks for a process, and takes the time along: so every start is timed where it
+    happens, among all that goes on then.
+    """
+
+    def __init__(self, seconds: float, asked: float | None = None) -> None:
+        """`asked` is set by pickling."""
+        self.seconds, self.asked = seconds, asked
+
+    def __reduce__(self) -> tuple[type["Training"], tuple[float, float]]:
+        """One clock for all processes of a machine."""
+        return Training, (self.seconds, time.monotonic())
+
+    def __call__(self, path: str, place: Place) -> None:
+        """Sleep, and leave the records."""
+        start = time.monotonic() - self.asked if self.asked is not None else 0.0
+        time.sleep(self.seconds)
+        leave_records(RunFolder(Path(path)), self.seconds, start)
 
 
-def leave_records(folder: RunFolder, seconds: float) -> None:
-    """Rows, result and status of a run that has begun, as if it had trained for `seconds`."""
+def leave_records(folder: RunFolder, seconds: float, start: float = 0.0) -> None:
+    """Rows, result and status of a run that has begun, as if it had trained for `seconds` after `start`."""
     config = read_config(folder.config)
     attempt, origin = attempts(folder)
     steps, batch = config["recipe"]["steps"], config["recipe"]["batch"]
@@ -31,7 +47,7 @@ def leave_records(folder: RunFolder, seconds: float) -> None:
     for step in range(0, steps + 1, max(steps // ROWS, 1)):
         rows.write({"step": step, "samples": step * batch, "train/error": _errors(config, step) / IMAGES})
     rows.close()
-    write_json(folder.result, _result(config, attempt, seconds))
+    write_json(folder.result, _result(config, attempt, seconds) | {"times": _times(seconds, start)})
     write_status(folder, "ended", {"attempt": attempt, "origin": origin, "step": steps, "reason": "trained"})
 
 
@@ -56,5 +72,8 @@ def _result(config: dict[str, Any], attempt: int, seconds: float) -> dict[str, A
             **{"machine": platform.machine(), "system": platform.platform(), "capability": "none", "device": "cpu"},
             **{"cores": os.cpu_count(), "threads": config["trainer"]["threads"]},
         },
-        "times": {"build": 0.0, "open": 0.0, "fit": seconds, "evaluate": 0.0, "close": 0.0},
     }
+
+
+def _times(seconds: float, start: float) -> dict[str, float]:
+    return {"start": start, "build": 0.0, "open": 0.0, "fit": seconds, "evaluate": 0.0, "close": 0.0}

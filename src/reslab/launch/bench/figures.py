@@ -43,7 +43,7 @@ def of_sweep(swept: Swept) -> list[Figure]:
     flat = 1.0 if swept.runs >= ENOUGH else None
     return [
         Figure(f"{of}: overhead of a run, beside the start of its worker", 1000 * swept.overhead, "ms", 50.0),
-        Figure("start of a worker, alone", 1000 * swept.start, "ms"),
+        Figure(f"{of}: from the request of a worker to its first line, on average", 1000 * swept.start, "ms"),
         Figure(f"{of}: the parent's processor time for a run", 1000 * swept.cpu / swept.runs, "ms"),
         Figure(f"{of}: the parent's memory at the end", swept.memory[-1][1], "MiB"),
         Figure(f"{of}: the parent's memory, for 1,000 runs that ended", swept.growth, "MiB", flat),

@@ -4,9 +4,8 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean
 
 from rich.console import Console as Terminal
 
@@ -17,14 +16,14 @@ from reslab.launch.engines import Outcomes
 from reslab.launch.freeze import Job
 from reslab.launch.pool import Pool
 from reslab.launch.sweep import Sweep
+from reslab.runs.folder import read_json
 
 MIB = 2**20
-STARTS = 40  # processes whose start is timed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What a sweep of fake trainings took. Seconds, MiB; `start` is that of a worker alone, `cpu` the parent's."""
+    """What a sweep of fake trainings took. Seconds, MiB; `start` is the mean of the workers', `cpu` the parent's."""
 
     runs: int
     slots: int
@@ -105,7 +104,7 @@ class Faked:
     def run(self, pending: list[Job], console: Console, outcomes: Outcomes) -> None:
         """As the local engine does."""
         self.slots = resources.concurrent("auto", "cpu", len(pending), 1)
-        watched, work = Watched(console), partial(fake.work, seconds=self.training)
+        watched, work = Watched(console), fake.Training(self.training)
         began, busy = time.monotonic(), time.process_time()
         Pool(pending, self.slots, watched, outcomes, work=work).run()
         self.launching, self.cpu = time.monotonic() - began, time.process_time() - busy
@@ -115,7 +114,6 @@ class Faked:
 def sweep(runs: int, training: float, outputs: Path) -> Swept:
     """Plan, launch and record `runs` fake trainings of `training` seconds each below `outputs`."""
     server.context()
-    alone = start(outputs)
     engine = Faked(training)
     began, before = time.monotonic(), resident()
     jobs = grid.jobs(runs, outputs)
@@ -126,7 +124,7 @@ def sweep(runs: int, training: float, outputs: Path) -> Swept:
         runs=len(jobs),
         slots=engine.slots,
         training=training,
-        start=alone,
+        start=mean(_start(job) for job in jobs),
         planning=planning,
         planned=planned,
         launching=engine.launching,
@@ -135,22 +133,8 @@ def sweep(runs: int, training: float, outputs: Path) -> Swept:
     )
 
 
-def start(folder: Path) -> float:
-    """Seconds from the request of a worker process to its first line, the median of `STARTS` after the first one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    said, took = folder / "first-line", []
-    for _ in range(STARTS + 1):
-        began = time.monotonic()
-        process = server.start(_stamp, (str(said),), log=Path(os.devnull), environment={}, threads=1)
-        process.join()
-        took.append(float(said.read_text()) - began)
-    said.unlink()
-    return median(took[1:])
-
-
-def _stamp(path: str) -> None:
-    now = time.monotonic()  # one clock for all processes of a machine
-    Path(path).write_text(repr(now))
+def _start(job: Job) -> float:
+    return float((read_json(job.folder.result) or {})["times"]["start"])
 
 
 def resident() -> float:
