@@ -43,6 +43,7 @@ def test_optuna_prefers_what_trains(train, tmp_path, capsys, monkeypatch, direct
     (result,) = [
         r for p in tmp_path.glob("outputs/runs/*/seed=0/result.json") if (r := read_json(p))["outcome"] != "diverged"
     ]
+    assert "best_value" in (tmp_path / "outputs/experiments/adhoc/optimization_results.yaml").read_text()
     error = result["train"]["error"]
     assert values[0.01, 0] == [error if direction == "minimize" else 1 - error]
 

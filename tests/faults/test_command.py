@@ -45,7 +45,7 @@ def test_fork_server_killed(wide_scene, undisturbed, capsys):
     wide_scene.strike(Fault("kill_server", 8), Fault("hang", 3, seed=1))
     assert wide_scene.train() == 1
     assert wide_scene.states() == {0: "failed", 1: "failed", 2: "ended"}
-    assert "failed 2" in capsys.readouterr().out
+    assert "lost with its fork server" in capsys.readouterr().out
     wide_scene.completes(undisturbed)
 
 

@@ -54,29 +54,29 @@ class Checkout:
         return [path for part in parts for path in (self.folder / "src/reslab" / part).glob("*.py")]
 
 
-def ends(process):
+def ends(process, code):
     said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
+    assert process.returncode == code, said
 
 
 @pytest.mark.fault("code edited and committed during a sweep", outcome="old code runs and is named; report tells")
 def test_code(wide_scene, undisturbed, tmp_path):
     scene, checkout = wide_scene, Checkout(tmp_path / "checkout")
     before = checkout.commit()
-    scene.strike(scene.hold(8))
-    process = scene.start("seed=0,1", "jobs=1", PYTHONPATH=checkout.path)
+    scene.strike(scene.hold(8), Fault("kill", 8, seed=1))
+    process = scene.start("jobs=1", PYTHONPATH=checkout.path)
     scene.held(0)
     whole = {path: path.read_text() for path in checkout.worker_sources()}
     for path in whole:
         path.write_text("raise RuntimeError('edited')\n")
-    checkout.commit()
+    after = checkout.commit()
     scene.release(0)
-    ends(process)
-    assert {result["commit"] for result in scene.read_results().values()} == {before}
+    ends(process, 1)
+    assert scene.states() == {0: "ended", 1: "failed", 2: "ended"}
     for path, text in whole.items():
         path.write_text(text)
-    after = checkout.commit()
-    ends(scene.start(PYTHONPATH=checkout.path))
-    assert [scene.read_results()[seed]["commit"] for seed in scene.seeds] == [before, before, after]
+    ends(scene.start(PYTHONPATH=checkout.path), 0)
+    found = [scene.read_results()[seed]["commit"] for seed in scene.seeds]
+    assert found == [before, f"{before} then {after}+dirty", before]
     assert any("runs differ in commit" in said for said in table.differences(table.runs(scene.outputs, "adhoc")))
     scene.completes(undisturbed)

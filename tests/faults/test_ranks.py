@@ -99,8 +99,9 @@ def test_signal(pair, undisturbed_pair, number, code):
 
 
 @pytest.mark.fault("fork server of two ranks killed", outcome="run failed, the other goes on; resumed")
-def test_fork_server_killed(pair, undisturbed_pair):
+def test_fork_server_killed(pair, undisturbed_pair, capsys):
     pair.strike(Fault("kill_server", 8, rank=1))
     assert pair.train() == 1
+    assert "lost with its fork server" in capsys.readouterr().out
     assert pair.states() == {0: "failed", 1: "ended"}
     pair.completes(undisturbed_pair)

@@ -6,6 +6,7 @@ import pytest
 
 from faults.inject import Fault
 from faults.scene import STEPS
+from reslab.runs.folder import read_json
 
 STRUCK_AT = random.Random(4).sample(range(1, STEPS), 4)
 
@@ -67,3 +68,12 @@ def test_no_number(scene, undisturbed):
     result = scene.read_results()[0]
     assert (result["outcome"], result["first_bad_step"]) == ("diverged", 8)
     scene.completes({0: scene.science()[0], 1: undisturbed[1]})
+
+
+@pytest.mark.fault("an evaluation longer than the watchdog's patience", outcome="trained: it beats after every chunk")
+def test_long_evaluations_are_no_silence(train, tmp_path):
+    """1,200 training images one at a time, three times over, against one second of patience."""
+    words = ["depth=8", "width=4", "recipe.steps=12", "evaluation.points=1", "evaluation.batch=1", "tracking=disabled"]
+    assert train(*words, "trainer.threads=1", "trainer.heartbeat_timeout=2") == 0
+    (result,) = tmp_path.glob("outputs/runs/*/*/result.json")
+    assert read_json(result)["times"]["evaluate"] > 2, "or this shows nothing"

@@ -61,7 +61,7 @@ def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     row |= {"failure": failure, "chance": chance, "counted_error": chance if failure else row["train_error"]}
     row["images"] = result.get("train", {}).get("n")
     hardware, times = result.get("hardware", {}), result.get("times", {})
-    row |= {name: hardware.get(name) for name in ("device", "capability", "threads")}
+    row |= {name: hardware.get(name) for name in ("device", "capability", "threads", "ranks")}
     row |= {"commit": result.get("commit"), "torch": result.get("versions", {}).get("torch")}
     row |= {"images_per_second": result.get("images_per_second"), "seconds": sum(times.values()) or None}
     return row | {"weights": result.get("weights"), "folder": str(folder.path)}
@@ -107,7 +107,7 @@ def ambiguous(cell_table: pl.DataFrame) -> pl.Series:
 def differences(table: pl.DataFrame) -> list[str]:
     """What differs between runs beside their settings: sentences for the reader, none if all is equal."""
     said = []
-    for name in ("device", "capability", "threads", "torch", "commit"):
+    for name in ("device", "capability", "threads", "ranks", "torch", "commit"):
         values = table[name].drop_nulls().unique().sort().to_list()
         if len(values) > 1:
             shown = ", ".join(map(str, values))

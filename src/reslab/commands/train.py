@@ -1,6 +1,7 @@
 """`reslab train`: one point, a sweep, an experiment. `reslab plan` is the same, and only lists."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from reslab.launch.engines import Local
 from reslab.launch.freeze import Freezer
 from reslab.launch.paths import conf_folder
 from reslab.launch.sweep import Sweep
+from reslab.runs.plan import plan_file
 
 
 def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None) -> int:
@@ -44,9 +46,8 @@ def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None
     except (ValueError, RuntimeError) as error:
         if not sweep.count("failed"):
             raise
-        sweep.console.out.print(
-            f"the sweeper gave up: {error}", markup=False
-        )  # as Optuna does where every trial failed
+        # as Optuna does where every trial failed
+        sweep.console.out.print(f"the sweeper gave up: {error}", markup=False)
     finally:
         if sweep.jobs and not plan_only:
             sweep.console.table(sweep.jobs, sweep.outcomes)
@@ -62,6 +63,8 @@ def _next(sweep: Sweep) -> None:
     config = next(iter(sweep.jobs.values())).config
     experiment, outputs = config["run"]["experiment"], config["outputs"]
     print(f"wrote {outputs}/runs and {outputs}/experiments/{experiment}/plan.jsonl")
+    for found in sorted(sweep.sampled.glob("optimization_results*.yaml")) if sweep.sampled else []:
+        print(f"wrote {shutil.copy(found, plan_file(Path(outputs), experiment).parent)}")
     where = "" if Path(outputs) == Path("outputs").absolute() else f" {shlex.quote(f'outputs={outputs}')}"
     offline = config["tracking"]["mode"] in ("auto", "offline")
     if offline and set(sweep.outcomes.values()) - {"ended", "elsewhere", "not started", "other schema"}:

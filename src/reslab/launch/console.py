@@ -31,6 +31,7 @@ class Console:
         # a table is never squeezed: on a narrow terminal its lines wrap, and every name can still be read
         self.wide = Terminal(highlight=False, width=max(self.out.width, 140))
         self._bar: Progress | None = None
+        self._reasons: dict[tuple[str, int], str] = {}  # also of runs whose disk is too full to hold them
         self._told = False
 
     def header(self, jobs: Sequence[Job], pending: Sequence[Job]) -> None:
@@ -81,6 +82,7 @@ class Console:
     def finished(self, job: Job, outcome: str, reason: str, seconds: float) -> None:
         """One line per run."""
         self._count += 1
+        self._reasons[job.cell, job.seed] = reason
         self._left -= _work(job)
         result = read_json(job.folder.result) or {}
         scores = "  ".join(
@@ -120,8 +122,9 @@ class Console:
         for key, outcome in outcomes.items():
             if outcome == "failed":
                 job = jobs[key]
-                reason = (read_json(job.folder.result) or {}).get("reason") or last_line(job.folder.log)
-                self.out.print(f"[red]failed[/] {escape(job.name)}: {escape(reason or 'no message')}")
+                reason = (read_json(job.folder.result) or {}).get("reason") or self._reasons.get(key, "")
+                reason = reason or last_line(job.folder.log) or "no message"
+                self.out.print(f"[red]failed[/] {escape(job.name)}: {escape(reason)}")
                 self.out.print(f"  log    {job.folder.log}\n  retry  {retry(job)}", markup=False)
 
 

@@ -12,7 +12,7 @@ from reslab.launch.engines import Outcomes
 from reslab.launch.freeze import Job
 from reslab.launch.one import run_one
 from reslab.runs.folder import RunFolder, read_json, write_json
-from reslab.runs.status import state, write_status
+from reslab.runs.status import interrupt, state
 
 LOST = 60.0  # seconds after which a process on a lost machine counts as gone, as in runs/status.py
 ENDING = 10.0  # seconds that processes need to end once they are told to
@@ -102,8 +102,7 @@ class Ledger:
     def _settle(self, job: Job, why: str, stopped: bool) -> tuple[str, str]:
         status = read_json(job.folder.status) or {}
         if stopped or (self._has_begun(job) and status.get("state") == "interrupted"):
-            facts: dict[str, Any] = {n: status[n] for n in ("attempt", "origin", "step", "steps") if n in status}
-            write_status(job.folder, "interrupted", facts)
+            interrupt(job.folder)
             return "interrupted", why
         write_json(job.folder.result, {"outcome": "failed", "reason": why})
         return "failed", why

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -38,6 +39,7 @@ def launch(composer: Composer, config: DictConfig, task: Callable, points: Point
     objective = Objective.of(config.hydra.sweeper)
     jobs = freeze_all(composer, points, engine.gpus)
     sweep = task.sweep  # type: ignore[attr-defined]  # set by commands.train
+    sweep.sampled = Path(config.hydra.sweep.dir)
     sweep.run(jobs, engine)
     HydraConfig.instance().set_config(config)
     values = [0.0 if sweep.plan_only else objective(job) for job in jobs]

@@ -41,6 +41,7 @@ class Measure:
             normalise=data.normalisation,
             batch=self._config["recipe"]["batch"],
             precision=_trainer(data).precision_plugin.forward_context,
+            beat=self._beat,
         )
         scores["train_fresh_norm"] = self._score(fresh, data.train, data)
         if len(data.validation):

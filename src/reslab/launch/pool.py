@@ -5,7 +5,7 @@ import multiprocessing.connection
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from reslab.launch import gpus, resources
 from reslab.launch.begin import begin, threads_of
@@ -13,7 +13,7 @@ from reslab.launch.freeze import Job
 from reslab.launch.nodes import HERE, Node
 from reslab.launch.ranks import Place, Ranks, Work
 from reslab.runs.folder import read_json, write_json
-from reslab.runs.status import state, write_status
+from reslab.runs.status import interrupt, state
 
 
 def train(path: str, place: Place) -> None:
@@ -74,7 +74,7 @@ class Pool:
     ) -> None:
         """Each job gets its share of `cores` (all), or GPUs of its own; what becomes of it goes into `outcomes`."""
         self._waiting, self._slots, self._console, self._outcomes = list(pending), slots, console, outcomes
-        self._cores = max(1, (cores or resources.cores()) // slots)
+        self._cores, self._given = max(1, (cores or resources.cores()) // slots), cores is not None
         self._work, self._node = work, node
         self._running: list[Running] = []
 
@@ -151,6 +151,8 @@ class Pool:
     def _devices(self, job: Job, held: contextlib.ExitStack) -> dict[str, str] | None:
         if job.config["trainer"]["accelerator"] != "gpu":
             return {}
+        if self._given:  # by a cluster, which numbers the GPUs of each job from 0: locks would take them for the same
+            return {"CUDA_VISIBLE_DEVICES": ",".join(resources.gpu_names()[: job.config["devices"]])}
         names = gpus.take(job.config["devices"], held)
         if names is None:
             self._console.waiting(job)
@@ -162,8 +164,10 @@ class Pool:
         result, reason = read_json(running.job.folder.result), ""
         if result is None:
             reason = running.ranks.reason
-            with contextlib.suppress(OSError):
+            try:
                 write_json(running.job.folder.result, {"outcome": "failed", "reason": reason})
+            except OSError as error:  # a full disk: the worker could not write either what was wrong
+                reason = f"{reason}; {error}"
         outcome = result["outcome"] if result else "failed"
         reason = reason or (result or {}).get("reason") or ""
         running.held.close()
@@ -179,13 +183,9 @@ class Pool:
             running.ranks.end()
         for running in self._running:
             running.ranks.stop()
-            status = read_json(running.job.folder.status) or {}
-            facts: dict[str, Any] = {
-                key: status[key] for key in ("attempt", "origin", "step", "steps") if key in status
-            }
             if read_json(running.job.folder.result) is None:
                 with contextlib.suppress(OSError):
-                    write_status(running.job.folder, "interrupted", facts)
+                    interrupt(running.job.folder)
             self._outcomes[running.job.cell, running.job.seed] = "interrupted"
             running.held.close()
         for job in self._waiting:

@@ -17,6 +17,7 @@ from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.record import last_line
 
 GRACE = 0.5  # seconds that a rank gets to close its files when it is told to end
+LOST = 255  # what multiprocessing says of a process whose fork server is gone
 CLOSING = 30.0  # seconds that ranks may outlive the result
 
 
@@ -111,6 +112,8 @@ class Ranks:
         who = f"rank {rank} was " if self._size > 1 else ""
         if code is not None and code < 0:
             return f"{who}killed by signal {-code} ({signal.Signals(-code).name})"
+        if code == LOST:
+            return f"{who}lost with its fork server, which was killed (by the system, if memory was short)"
         who = who.replace(" was ", " ")
         words = last_line(self._folder.log_of(rank)) if code else ""
         said = f": {words}" if self._size > 1 and words else ""

@@ -24,6 +24,8 @@ class Sweep:
     console: Console = field(default_factory=Console)
     jobs: dict[tuple[str, int], Job] = field(default_factory=dict)
     outcomes: dict[tuple[str, int], str] = field(default_factory=dict)
+    sampled: Path | None = None
+    """Where a sweeper such as Optuna leaves what it found, until the command ends."""
 
     def run(self, jobs: list[Job], engine: Engine) -> None:
         """Plan, skip what is done, let the engine run the rest. ValueError, before any work, where it cannot."""

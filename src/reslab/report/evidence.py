@@ -37,7 +37,7 @@ def origins(answered: Answer) -> pl.DataFrame:
 def _origin(result: dict[str, Any]) -> tuple[str, ...]:
     hardware, versions = result.get("hardware") or {}, result.get("versions") or {}
     parts = [hardware.get(name) for name in ("device", "machine", "capability", "system")]
-    counts = [f"{hardware[name]} {name}" for name in ("cores", "threads") if hardware.get(name) is not None]
+    counts = [f"{hardware[name]} {name}" for name in ("cores", "threads", "ranks") if hardware.get(name) is not None]
     return (
         str(result.get("command") or "not recorded"),
         str(result.get("commit") or "not recorded"),
@@ -144,7 +144,7 @@ def _at(command: str, where: list[str]) -> str:
 
 def alike(made: pl.DataFrame) -> tuple[dict[str, str], pl.DataFrame]:
     """What all rows of `origins` share, by name; and the rows with what remains."""
-    shown = made.with_columns(commit=pl.col("commit").str.replace("^([0-9a-f]{12})[0-9a-f]+", "$1"))
+    shown = made.with_columns(commit=pl.col("commit").str.replace_all("([0-9a-f]{12})[0-9a-f]+", "$1"))
     common = {name: shown[name][0] for name in ("commit", "versions", "hardware") if shown[name].n_unique() == 1}
     shown = shown.drop(common)
     if "versions" in shown.columns:

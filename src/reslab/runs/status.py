@@ -40,6 +40,13 @@ def write_status(folder: RunFolder, state: str, facts: Mapping[str, Any]) -> Non
     write_json(folder.status, {"state": state, "heartbeat": time.time(), **process_identity(), **facts})
 
 
+def interrupt(folder: RunFolder) -> None:
+    """Say that nobody works on a run any more; how far it was is kept."""
+    status = read_json(folder.status) or {}
+    kept = ("attempt", "origin", "step", "steps")
+    write_status(folder, "interrupted", {name: status[name] for name in kept if name in status})
+
+
 def attempts(folder: RunFolder) -> tuple[int, int]:
     """Attempts so far, and the one that began at step 0; zeros where the status does not tell."""
     status = read_json(folder.status) or {}

@@ -73,7 +73,13 @@ def evaluate(
 
 @torch.no_grad()
 def with_fresh_statistics(
-    net: nn.Module, images: UInt8[Tensor, "n c h w"], *, normalise: Normalise, batch: int, precision: Precision
+    net: nn.Module,
+    images: UInt8[Tensor, "n c h w"],
+    *,
+    normalise: Normalise,
+    batch: int,
+    precision: Precision,
+    beat: Callable[[], object] = lambda: None,
 ) -> nn.Module:
     """A copy of the net whose BatchNorm statistics are plain means over full clean batches, at the final weights.
 
@@ -89,6 +95,7 @@ def with_fresh_statistics(
         if len(chunk) == min(batch, len(images)):
             with precision():
                 fresh(_input(chunk, normalise))
+            beat()
     return fresh
 
 
