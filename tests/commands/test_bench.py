@@ -92,12 +92,12 @@ def test_the_figures_of_a_sweep_by_hand():
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0])
 def test_growth_is_a_power(power):
-    few, many = (Took("plan", n, 99.0, 3.0 * n**power, 50.0) for n in (100, 1000))
+    few, many = (Took("plan", n, 99.0, 3.0 * n**power) for n in (100, 1000))
     assert figures.growth(few, many) == pytest.approx(power)
 
 
 def test_growth_is_that_of_the_largest_two():
-    took = [Took("status", n, 1.0, seconds, 50.0) for n, seconds in ((10_000, 12.0), (100, 1.0), (1000, 3.0))]
+    took = [Took("status", n, 1.0, seconds) for n, seconds in ((10_000, 12.0), (100, 1.0), (1000, 3.0))]
     found = {figure.name: figure for figure in figures.of_commands(took)}
     assert found["status, 1,000 to 10,000 runs: processor time of a further run"].value == pytest.approx(1.0)
     assert found["status, 1,000 to 10,000 runs: exponent of growth"].value == pytest.approx(0.602, abs=1e-3)

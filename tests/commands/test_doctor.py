@@ -287,3 +287,24 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
     assert {check["name"] for check in json.loads(done.stdout)} >= {"Python", "packages", "cores", "W&B", "git", "disk"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cores", "level", "words"),
+    [
+        (0, 1, "ok", "one per run"),
+        (0, 2, "ok", "devices=2: gloo on the CPU, as reslab's tests run it"),
+        (1, 8, "ok", "devices=2 to 8: gloo"),
+        (4, 8, "warning", "devices=2 to 4: NCCL, which reslab's makers had no machine to run on"),
+    ],
+)
+def test_ranks_say_what_has_been_run(gpus, cores, level, words):
+    found = machine.ranks_check(gpus, cores)
+    assert found.level == level
+    assert words in found.said
+
+
+def test_launchers_name_what_is_missing():
+    said = machine.launchers_check(lambda name: None).said
+    assert "slurm: no sbatch on PATH" in said
+    assert said.startswith("local, basic, ray, joblib")

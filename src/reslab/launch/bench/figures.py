@@ -72,7 +72,7 @@ def growth(few: Took, many: Took) -> float:
 
 
 def _name(took: Took) -> str:
-    return f"{took.verb} of {took.runs:,} runs (processor {took.cpu:.2f} s, at most {took.memory:,.0f} MiB)"
+    return f"{took.verb} of {took.runs:,} runs (processor {took.cpu:.2f} s)"
 
 
 def _most(took: Took) -> float | None:

@@ -11,7 +11,6 @@ from statistics import median
 
 from reslab.launch.begin import begin
 from reslab.launch.bench import fake, grid
-from reslab.launch.bench.sweep import MIB
 from reslab.launch.sweep import write_plan
 from reslab.runs.status import state, write_status
 
@@ -20,13 +19,12 @@ COMMANDS = ("status", "plan", "report")
 
 @dataclass(frozen=True)
 class Took:
-    """One command at one number of runs: wall clock and processor seconds, and the most memory in MiB."""
+    """One command at one number of runs: wall clock and processor seconds."""
 
     verb: str
     runs: int
     seconds: float
     cpu: float
-    memory: float
 
 
 def fill(runs: int, outputs: Path) -> int:
@@ -47,11 +45,11 @@ def measure(verb: str, runs: int, outputs: Path, repeats: int) -> Took:
     """The median of `repeats` runs of the command. RuntimeError where it does not succeed."""
     words = grid.words(runs, outputs) if verb == "plan" else ["experiment=adhoc", f"outputs={outputs}"]
     took = [_once([verb, *words], outputs) for _ in range(repeats)]
-    seconds, cpu, memory = (median(values) for values in zip(*took, strict=True))
-    return Took(verb, runs, seconds, cpu, memory)
+    seconds, cpu = (median(values) for values in zip(*took, strict=True))
+    return Took(verb, runs, seconds, cpu)
 
 
-def _once(words: Sequence[str], folder: Path) -> tuple[float, float, float]:
+def _once(words: Sequence[str], folder: Path) -> tuple[float, float]:
     said = folder / "said.txt"
     with said.open("wb") as file:
         began = time.monotonic()
@@ -61,4 +59,4 @@ def _once(words: Sequence[str], folder: Path) -> tuple[float, float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"reslab {words[0]} ended with exit code {process.returncode}: {said.read_text()[-500:]}")
-    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / MIB
+    return seconds, used.ru_utime + used.ru_stime

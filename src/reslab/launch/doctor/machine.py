@@ -17,7 +17,12 @@ GIB = 2**30
 def machine_checks() -> list[Check]:
     """Devices, W&B's mode, the commit."""
     gpus = resources.gpus()
-    found = [cores_check(), gpu_check(gpus, versions()["torch"]), ranks_check(gpus), launchers_check()]
+    found = [
+        cores_check(),
+        gpu_check(gpus, versions()["torch"]),
+        ranks_check(gpus, resources.cores()),
+        launchers_check(),
+    ]
     return [*found, wandb_check(), git_check(commit())]
 
 
@@ -55,11 +60,15 @@ def gpu_check(gpus: int, torch: str) -> Check:
     return Check("GPU", "ok", "none; runs use the CPU")
 
 
-def ranks_check(gpus: int) -> Check:
+def ranks_check(gpus: int, cores: int) -> Check:
     """What several ranks per run would use here, and whether reslab's own tests have ever run it."""
+    most = gpus if gpus > 1 else cores
+    if most < 2:
+        return Check("ranks", "ok", "one per run: there is one core")
+    upto = "devices=2" if most == 2 else f"devices=2 to {most}"
     if gpus < 2:
-        return Check("ranks", "ok", f"devices=2 to {resources.cores()}: gloo on the CPU, as reslab's tests run it")
-    said = f"devices=2 to {gpus}: NCCL, which reslab's makers had no machine to run on"
+        return Check("ranks", "ok", f"{upto}: gloo on the CPU, as reslab's tests run it")
+    said = f"{upto}: NCCL, which reslab's makers had no machine to run on"
     return Check("ranks", "warning", said, "pytest tests/ranks compares two GPUs with one, in a minute")
 
 
