@@ -8,6 +8,7 @@ import pytest
 
 from cluster.slurm import starter, variables, wait_for
 from cluster.sweeps import GRID, RUN, Gate, attempts, command, outcomes, records, same_as, train
+from reslab.runs.folder import read_json
 
 SLURM = ("launcher=slurm", "hydra.launcher.partition=low", "hydra.launcher.memory_gb=1")
 pytestmark = pytest.mark.real("SLURM: two nodes, two partitions")
@@ -28,6 +29,22 @@ def test_records_are_those_of_one_machine(slurm, reference, tmp_path):
     code, said = train(tmp_path, slurm.environment, *GRID, *SLURM)
     assert code == 0
     assert "nothing to do" in said
+
+
+def test_a_run_over_two_nodes_is_that_of_two_ranks_at_home(slurm, tmp_path):
+    """The nodes of this SLURM are one host, whose name leads nowhere: the job is told where rank 0 is."""
+    two = [*RUN, "trainer=ddp", "seed=0"]
+    for name in ("home", "cluster"):
+        (tmp_path / name).mkdir()
+    assert train(tmp_path / "home", slurm.environment, *two, "devices=2")[0] == 0
+    setup = "hydra.launcher.setup=['export MASTER_ADDR=127.0.0.1','export GLOO_SOCKET_IFNAME=lo']"
+    code, said = train(tmp_path / "cluster", slurm.environment, *two, "num_nodes=2", *SLURM, setup)
+    assert code == 0, said
+    (home,), (cluster,) = (list((tmp_path / name).glob("outputs/runs/*/seed=0")) for name in ("home", "cluster"))
+    ours, theirs = read_json(home / "result.json"), read_json(cluster / "result.json")
+    assert (theirs["hardware"]["ranks"], theirs["cell"]) == (2, ours["cell"])
+    assert theirs["weights"] == ours["weights"]
+    assert (cluster / "rank1.log").exists()
 
 
 def test_failures_stay_with_their_runs(slurm, reference, tmp_path):

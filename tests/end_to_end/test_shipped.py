@@ -63,6 +63,8 @@ def test_command_of_the_readme(line, train, monkeypatch, capsys):
     elif verb == "train" and "--help" not in arguments:
         arguments = [word for word in arguments if not word.startswith(("data", "depth", "seed"))]
         arguments += ["debug=smoke", "width=4", "depth=8", "seed=0", "recipe.steps=2"]
+    elif verb == "bench":
+        arguments += ["runs=4", "seconds=0.01", "sizes=[8]", "repeats=1"]
     monkeypatch.setattr("sys.argv", ["reslab", verb, *arguments])
     with pytest.raises(SystemExit) as left:
         command.main()
@@ -71,7 +73,8 @@ def test_command_of_the_readme(line, train, monkeypatch, capsys):
         assert left.value.code == 2
         assert "WANDB_API_KEY" in said
         return
-    assert left.value.code in (0, None), said
+    # a benchmark of four runs on a busy machine may miss a target; it must come to its end
+    assert left.value.code in ((0, 1) if verb == "bench" else (0, None)), said
 
 
 def test_there_are_commands_in_the_readme():

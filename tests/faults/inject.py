@@ -54,6 +54,10 @@ def kill(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def terminate(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def break_down(*_: object) -> None:
     raise RuntimeError("broken on purpose")
 

@@ -25,6 +25,7 @@ DEATHS = [
     ("rank 1 raises", Fault("break_down", 8, rank=1), "ended with exit code 1 without a result: RuntimeError: broken"),
     ("rank 1 exits 0", Fault("leave", 8, rank=1), "ended with exit code 0 without a result"),
     ("rank 1 exits 3", Fault("leave_with_3", 8, rank=1), "ended with exit code 3 without a result"),
+    ("rank 1 gets SIGTERM", Fault("terminate", 8, rank=1), "ended with exit code 143 without a result"),
     ("rank 1 SIGKILLed at a random step", Fault("kill", SOME, rank=1), KILLED),
     ("rank 1 SIGKILLed after the last step", Fault("kill", STEPS, rank=1), KILLED),
     ("rank 0 SIGKILLed at a random step", Fault("kill", OTHER), KILLED),

@@ -15,6 +15,8 @@ from reslab.runs.folder import read_json
 from reslab.runs.record import read_rows
 from settings import SMALL
 
+PLACES = ("NODE_RANK", "GROUP_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
+PLACES += ("SLURM_NODEID", "SLURM_LOCALID", "SLURM_JOB_ID", "SLURM_JOB_NODELIST")
 WORDS = ("trainer=ddp", *SMALL)
 
 
@@ -150,11 +152,12 @@ def test_a_host_that_dies_ends_the_run_on_the_other(hosts, tmp_path):
         ({"NODE_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "5"}, nodes.Node(1, "tcp://a:5")),
         ({"GROUP_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": "5", "TORCHELASTIC_RUN_ID": "x"}, nodes.Node(0, "tcp://a:6")),
         ({"SLURM_NODEID": "1", "MASTER_ADDR": "b"}, nodes.Node(1, "tcp://b:29500")),
+        ({"SLURM_NODEID": "1", "MASTER_ADDR": "b", "SLURM_JOB_ID": "4711"}, nodes.Node(1, "tcp://b:24711")),
     ],
 )  # fmt: skip
 def test_where_a_node_stands_is_read_from_who_started_it(monkeypatch, environment, node):
     monkeypatch.setattr(server, "inherited", {})
-    for name in ("NODE_RANK", "GROUP_RANK", "SLURM_NODEID", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"):
+    for name in PLACES:
         monkeypatch.delenv(name, raising=False)
     assert nodes.this_node(1) == nodes.HERE
     for name, value in environment.items():
@@ -170,11 +173,13 @@ def test_where_a_node_stands_is_read_from_who_started_it(monkeypatch, environmen
         ({}, "nothing says which node this is"),
         ({"NODE_RANK": "0"}, "nothing says where rank 0 is"),
         ({"NODE_RANK": "2", "MASTER_ADDR": "a"}, "this is node 2, but num_nodes=2 numbers them 0 to 1"),
+        ({"SLURM_NODEID": "0", "SLURM_LOCALID": "1", "MASTER_ADDR": "a"}, "several tasks were started on this node"),
+        ({"GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "a"}, "several tasks were started on this node"),
     ],
 )
 def test_a_node_that_does_not_know_where_it_stands_does_not_start(monkeypatch, environment, words):
     monkeypatch.setattr(server, "inherited", {})
-    for name in ("NODE_RANK", "GROUP_RANK", "SLURM_NODEID", "MASTER_ADDR", "SLURM_JOB_NODELIST"):
+    for name in PLACES:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -23,6 +23,11 @@ class Together(pl.Callback):
         if world.size() > 1:
             without_sigterm_broadcast(trainer)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Again: Lightning has put its own handler around ours meanwhile."""
+        if world.size() > 1:
+            signal.signal(signal.SIGTERM, _leave)
+
 
 def without_sigterm_broadcast(trainer: pl.Trainer) -> None:
     """Since 2.5.2 Lightning asks rank 0 before each batch whether it got SIGTERM: a device sync in every step.

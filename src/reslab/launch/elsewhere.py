@@ -10,6 +10,7 @@ from typing import Any
 from reslab.launch.console import Console
 from reslab.launch.engines import Outcomes
 from reslab.launch.freeze import Job
+from reslab.launch.nodes import only_lends
 from reslab.launch.one import run_one
 from reslab.runs.folder import RunFolder, read_json, write_json
 from reslab.runs.status import interrupt, state
@@ -37,7 +38,8 @@ def run_at(home: Home, job: Job, cores: int | None) -> None:
     """Run a job in another process, perhaps on another machine, with `cores` (all); its records tell how it went."""
     os.chdir(home.folder)
     sys.path.extend(entry for entry in home.path if entry not in sys.path)
-    wait_for(job.folder, LOST)  # it may have been moved from a machine that was lost a moment ago
+    if not only_lends(job.config["num_nodes"]):
+        wait_for(job.folder, LOST)  # it may have been moved from a machine that was lost a moment ago
     run_one(job, cores)
 
 

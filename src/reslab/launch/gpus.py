@@ -24,7 +24,7 @@ def take(count: int, stack: contextlib.ExitStack) -> str | None:
     held = contextlib.ExitStack()
     names: list[str] = []
     for name in resources.gpu_names():
-        file = held.enter_context(_opened(folder / f"{name.replace('/', '_')}.lock"))
+        file = held.enter_context(_opened(folder / f"{_scope()}{name.replace('/', '_')}.lock"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,6 +35,13 @@ def take(count: int, stack: contextlib.ExitStack) -> str | None:
             return ",".join(names)
     held.close()
     return None
+
+
+def _scope() -> str:
+    """SLURM lends GPUs itself, and may number those of each job from 0: they are not those of another job."""
+    if not {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS"} & set(os.environ):
+        return ""
+    return "-".join(os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")) + "-"
 
 
 def _folder() -> Path:

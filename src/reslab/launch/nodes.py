@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from reslab.launch import server
 
-PORT = "29500"
-
 
 @dataclass(frozen=True)
 class Node:
@@ -38,8 +36,14 @@ def this_node(num_nodes: int) -> Node:
         )
     if number >= num_nodes:
         raise ValueError(f"this is node {number}, but num_nodes={num_nodes} numbers them 0 to {num_nodes - 1}")
-    # torchrun's own store listens on MASTER_PORT already
-    port = int(environment.get("MASTER_PORT", PORT)) + (1 if "TORCHELASTIC_RUN_ID" in environment else 0)
+    if environment.get("SLURM_LOCALID", "0") != "0" or environment.get("LOCAL_WORLD_SIZE", "1") != "1":
+        raise ValueError(
+            "several tasks were started on this node; start one (srun --ntasks-per-node=1, torchrun "
+            "--nproc-per-node=1) with devices=N: reslab starts the ranks itself"
+        )
+    job = int(environment.get("SLURM_JOB_ID", "9500"))  # jobs may share a first node; 29500 without SLURM
+    port = int(environment.get("MASTER_PORT") or 20_000 + job % 10_000)
+    port += 1 if "TORCHELASTIC_RUN_ID" in environment else 0  # its own store listens on MASTER_PORT already
     return Node(number, f"tcp://{address}:{port}")
 
 

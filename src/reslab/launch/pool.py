@@ -15,6 +15,8 @@ from reslab.launch.ranks import Place, Ranks, Work
 from reslab.runs.folder import read_json, write_json
 from reslab.runs.status import interrupt, state
 
+LENDING = 600.0  # seconds, as long as the first node's ranks wait for others
+
 
 def train(path: str, place: Place) -> None:
     """What a worker does with a run folder."""
@@ -99,9 +101,10 @@ class Pool:
         began = time.monotonic()
         job.folder.path.mkdir(parents=True, exist_ok=True)  # for its logs, should it be here before the first node
         with contextlib.ExitStack() as held:
-            environment = self._devices(job, held)
-            if environment is None:
-                return "failed", f"no {job.config['devices']} GPUs are free on this node", 0.0
+            while (environment := self._devices(job, held)) is None:
+                if time.monotonic() - began > LENDING:
+                    return "failed", f"no {job.config['devices']} GPUs came free on this node", LENDING
+                time.sleep(0.5)
             ranks = self._ranks(job, environment)
             try:
                 while not ranks.over():
@@ -132,14 +135,22 @@ class Pool:
             if environment is None:
                 held.close()
                 return False
-            begin(job, self._share(job))
-            ranks = self._ranks(job, environment)
+            ranks = self._begun(job, environment)
         except (OSError, RuntimeError) as error:  # this run cannot be started; the others can
             held.close()
             self._end(job, "failed", f"{type(error).__name__}: {error}", 0.0)
             return True
         self._running.append(Running(job, ranks, held, time.monotonic()))
         return True
+
+    def _begun(self, job: Job, environment: dict[str, str]) -> Ranks:
+        begin(job, self._share(job))
+        try:
+            return self._ranks(job, environment)
+        except (OSError, RuntimeError) as error:  # the status says running already
+            with contextlib.suppress(OSError):
+                write_json(job.folder.result, {"outcome": "failed", "reason": f"{type(error).__name__}: {error}"})
+            raise
 
     def _ranks(self, job: Job, environment: dict[str, str]) -> Ranks:
         threads = threads_of(job, self._share(job))

@@ -60,7 +60,7 @@ class Ranks:
         meeting_point = node.meeting_point or f"file://{self._meeting}/store"
         self._processes: list[BaseProcess] = []
         self._first: int | None = None
-        self._silent, self._ended_at = "", 0.0
+        self._silent, self._ended_at, self._followed = "", 0.0, False
         self._beat: tuple[object, float] = (None, time.monotonic())
         try:
             for local in range(here):
@@ -111,13 +111,14 @@ class Ranks:
         code, rank = self._processes[first].exitcode, self._node.number * len(self._processes) + first
         who = f"rank {rank} was " if self._size > 1 else ""
         if code is not None and code < 0:
-            return f"{who}killed by signal {-code} ({signal.Signals(-code).name})"
+            return f"{who}killed by signal {-code} ({_name(-code)})"
         if code == LOST:
             return f"{who}lost with its fork server, which was killed (by the system, if memory was short)"
         who = who.replace(" was ", " ")
         words = last_line(self._folder.log_of(rank)) if code else ""
         said = f": {words}" if self._size > 1 and words else ""
-        return f"{who}ended with exit code {code} without a result{said}"
+        elsewhere = "; the cause may be on another node: see the logs of its ranks" if self._node.meeting_point else ""
+        return f"{who}ended with exit code {code} without a result{said}{elsewhere}"
 
     def end(self) -> None:
         """Ask those that still run to end."""
@@ -133,14 +134,15 @@ class Ranks:
             process.join(timeout=max(deadline - time.monotonic(), 0))
             if process.is_alive():
                 process.kill()
-                process.join()
+                process.join(timeout=CLOSING)  # one that hangs in the kernel must not hold up the others
         if self._meeting:
             shutil.rmtree(self._meeting, ignore_errors=True)
 
     def _listen(self) -> None:
         """Notice a run that stands still; its ranks write where they stand into their logs first."""
         if self._node.number > 0:
-            return  # rank 0 is elsewhere, and tells its own parent
+            self._follow()
+            return
         beat = (read_json(self._folder.status) or {}).get("heartbeat")
         if beat != self._beat[0]:  # compared with what it was, not with a clock: clocks are moved
             self._beat = (beat, time.monotonic())
@@ -156,6 +158,16 @@ class Ranks:
             f"{self._folder.path}"
         )
 
+    def _follow(self) -> None:
+        """Rank 0 is elsewhere and tells its own parent; its records say when nobody is left to wait for."""
+        works = (read_json(self._folder.status) or {}).get("state") == "running"
+        if works and read_json(self._folder.result) is None:
+            self._followed, self._ended_at = True, 0.0
+        elif self._followed:  # else it is what an earlier attempt left
+            self._ended_at = self._ended_at or time.monotonic()
+            if time.monotonic() - self._ended_at > CLOSING:
+                self._silent = "the first node has ended the run"
+
 
 def _lightning(place: Place, node: Node) -> dict[str, str]:
     """What Lightning's own environment reads; gloo looks up the host's name unless it is told an interface."""
@@ -164,3 +176,10 @@ def _lightning(place: Place, node: Node) -> dict[str, str]:
     if not node.meeting_point and Path("/sys/class/net/lo").exists():
         words["GLOO_SOCKET_IFNAME"] = "lo"
     return words
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return "no name"

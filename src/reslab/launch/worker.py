@@ -121,6 +121,7 @@ class Run:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
             if trainer.interrupted:
                 raise KeyboardInterrupt
+            module.to(trainer.strategy.root_device)  # Lightning has put it on the CPU; the data are where they were
             self._lap("fit")
             scores = self._scores(module, data)
             result = self._result(trainer, module, data, scores)
