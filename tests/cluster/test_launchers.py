@@ -26,6 +26,7 @@ def test_records_are_those_of_our_own_launcher(reference, tmp_path, name):
     assert "nothing to do" in said
 
 
+@pytest.mark.fault("joblib: worker killed", outcome="what was done is kept; completed")
 @pytest.mark.real("joblib: a worker killed")
 def test_a_lost_worker_costs_no_record(reference, tmp_path):
     """joblib gives up on everything else; what was done stays done, and the same command does the rest."""

@@ -24,6 +24,7 @@ def test_records_are_those_of_one_machine(ray_cluster, reference, tmp_path):
     assert records(tmp_path / "outputs") == reference
 
 
+@pytest.mark.fault("Ray: runs raise, are killed, lose their worker", outcome="the others are whole; completed")
 def test_failures_stay_with_their_runs(ray_cluster, reference, tmp_path):
     """One raises, one is killed, and one loses the Ray worker that waits for it as often as Ray tries."""
     gate = Gate(tmp_path, **{"raise": "1", "kill": "2", "wait": "03"})
@@ -43,6 +44,7 @@ def test_failures_stay_with_their_runs(ray_cluster, reference, tmp_path):
     same_as(reference, tmp_path / "outputs")
 
 
+@pytest.mark.fault("Ray: node killed in mid-run", outcome="its run resumed on the other node")
 def test_runs_of_a_lost_node_go_on_elsewhere(ray_cluster, reference, tmp_path):
     gate = Gate(tmp_path, wait="01")
     overrides = [*RUN, "seed=0,1", *on(ray_cluster), f"hydra.launcher.cpus_per_run={CPUS}"]  # one on each node
@@ -59,6 +61,7 @@ def test_runs_of_a_lost_node_go_on_elsewhere(ray_cluster, reference, tmp_path):
     assert attempts(tmp_path / "outputs") == {nodes["head"]: 1, nodes["other"]: 2}
 
 
+@pytest.mark.fault("Ray: command gets SIGINT", outcome="its tasks ended")
 def test_ctrl_c_ends_the_tasks(ray_cluster, tmp_path):
     gate = Gate(tmp_path, wait="01")
     with command(tmp_path, ray_cluster.environment, *RUN, "seed=0,1", "jobs=1", *on(ray_cluster)) as process:

@@ -47,6 +47,9 @@ def test_a_run_over_two_nodes_is_that_of_two_ranks_at_home(slurm, tmp_path):
     assert (cluster / "rank1.log").exists()
 
 
+@pytest.mark.fault(
+    "SLURM: runs raise, are killed, lose their job, are cancelled", outcome="the others are whole; completed"
+)
 def test_failures_stay_with_their_runs(slurm, reference, tmp_path):
     """One raises, one is killed by itself, one loses its whole job, one is cancelled; the others are whole."""
     gate = Gate(tmp_path, **{"raise": "1", "kill": "2", "wait": "034"})
@@ -73,10 +76,13 @@ def test_failures_stay_with_their_runs(slurm, reference, tmp_path):
     same_as(reference, tmp_path / "outputs")
 
 
-def test_preempted_runs_resume(slurm, reference, tmp_path):
-    """A job of more weight takes both nodes: SLURM warns, then queues the runs again."""
+@pytest.mark.fault("SLURM: preempted (USR1 or USR2, then TERM), requeued", outcome="resumed")
+@pytest.mark.parametrize("warning", ["USR2", "USR1"])
+def test_preempted_runs_resume(slurm, reference, tmp_path, warning):
+    """A job of more weight takes both nodes: SLURM warns (submitit asks for USR2), then queues the runs again."""
     gate = Gate(tmp_path, wait="01")
-    with command(tmp_path, slurm.environment, *RUN, "seed=0,1", *SLURM) as process:
+    environment = slurm.environment | {"SUBMITIT_PREEMPT_SIGNAL": warning}
+    with command(tmp_path, environment, *RUN, "seed=0,1", *SLURM) as process:
         gate.waiting("01")
         gate.forget("01")
         slurm.run("sbatch", "-p", "high", "-N2", "-c2", "-t1", "-o", "/dev/null", "--wrap", "sleep 1")
@@ -85,11 +91,12 @@ def test_preempted_runs_resume(slurm, reference, tmp_path):
         gate.open()
         assert process.wait(timeout=240) == 0, (tmp_path / "said.txt").read_text()
     logs = [path.read_text() for path in (tmp_path / "outputs/experiments/adhoc/slurm").glob("*_log.out")]
-    assert all("Caught signal SIGUSR2" in log and "Requeued job" in log for log in logs)
+    assert all(f"Caught signal SIG{warning}" in log and "Requeued job" in log for log in logs)
     assert attempts(tmp_path / "outputs") == {"seed=0": 2, "seed=1": 2}
     same_as(reference, tmp_path / "outputs")
 
 
+@pytest.mark.fault("SLURM: TERM to every process, then scontrol requeue", outcome="not noticed; resumed")
 def test_sigterm_is_no_end_and_a_requeue_resumes(slurm, reference, tmp_path):
     """SLURM's first word to a job that must make way reaches every process of it; the run uses the time it has."""
     gate = Gate(tmp_path, wait="01")
@@ -108,6 +115,7 @@ def test_sigterm_is_no_end_and_a_requeue_resumes(slurm, reference, tmp_path):
     same_as(reference, tmp_path / "outputs")
 
 
+@pytest.mark.fault("SLURM: command gets SIGINT, SIGTERM", outcome="its jobs cancelled; resumed")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_what_ends_the_command_cancels_its_jobs(slurm, reference, tmp_path, number, code):
     gate, others = Gate(tmp_path, wait="01"), set(slurm.jobs("PENDING", "RUNNING", "COMPLETING"))
