@@ -9,28 +9,26 @@ from cluster.slurm import Slurm, missing
 from cluster.sweeps import GRID, records
 
 
+def running(cluster):
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
 @pytest.fixture(scope="session")
 def slurm():
     lacking = missing()
     if lacking:
         pytest.skip(f"not installed: {', '.join(lacking)}")
-    cluster = Slurm()
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
+    yield from running(Slurm())
 
 
 @pytest.fixture(scope="session")
 def ray_cluster():
     pytest.importorskip("ray")
-    cluster = RayCluster()
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
+    yield from running(RayCluster())
 
 
 @pytest.fixture(scope="session")

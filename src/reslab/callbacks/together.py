@@ -42,7 +42,7 @@ def without_sigterm_broadcast(trainer: pl.Trainer) -> None:
     if not hasattr(loop, "_broadcast_sigterm_tensor"):
         print(f"note: pytorch-lightning {pl.__version__} is newer than what reslab knows of its SIGTERM broadcast")
         return
-    loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]  # of this trainer alone
 
 
 def _leave(*_: object) -> None:
