@@ -84,7 +84,7 @@ def load(run_folder: str | Path, *, trust: Sequence[str] = ()) -> Trained:
         counts = cost(spec) if spec is not None else None
         if counts is not None and counts.params > file.stat().st_size:
             raise ValueError("its config asks for more weights than it holds")
-        loaded = build_net(config)
+        loaded = build_net(config | {"intervention": {}})  # its weights follow, and another run may be gone
         loaded.load_state_dict(weights)
         return Trained(loaded.eval(), _normalisation(norm, image(config)), config)
     except Exception as error:  # no key, or not of the kind that it should be

@@ -105,9 +105,9 @@ def test_permutation_beyond_enumeration_is_close_to_the_exact_one(monkeypatch):
     a, b = rng.normal(1, 1, 8).tolist(), rng.normal(0, 1, 8).tolist()
     exact = permutation(a, b)
     monkeypatch.setattr(intervals, "MOST_ARRANGEMENTS", 5000)
-    intervals._arrangements.cache_clear()
+    intervals.arrangements.cache_clear()
     drawn = permutation(a, b)
-    intervals._arrangements.cache_clear()
+    intervals.arrangements.cache_clear()
     assert "drawn" in drawn.method
     assert "exact" in exact.method
     assert drawn.above(0.5) == pytest.approx(exact.above(0.5), abs=4 * math.sqrt(0.25 / 5000))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reslab.callbacks import checkpoint
 from reslab.callbacks.checkpoint import Save
-from reslab.callbacks.record import Record
+from reslab.callbacks.evaluate import Evaluate
 from reslab.launch import worker
 from reslab.launch.ranks import Place
 
@@ -25,7 +25,7 @@ def run_and_die(folder: str, place: Place, point: str, step: int) -> None:
     elif point == "between renames":
         die_in_save(step, die_between_renames)
     else:
-        die_around(Record if what == "row" else Save, moment, step)
+        die_around(Evaluate if what == "row" else Save, moment, step)
     worker.run(folder, place)
 
 

@@ -89,6 +89,10 @@ def test_every_choice_composes_and_resolves(file):
         with pytest.raises(ValueError, match="no NVIDIA GPU"):
             resolve(*compose("train", [choice]))
         return
+    if choice == "intervention=constructed":
+        with pytest.raises(ValueError, match=r"must be given: intervention\.run="):
+            resolve(*compose("train", [choice]))
+        return
     composed, choices = compose("train", [choice, *needed.get(choice, [])])
     config = resolve(composed, choices)
     assert choices[file.parent.name] == file.stem

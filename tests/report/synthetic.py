@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from reslab.analysis.rows import CAUSES, EVIDENCE, frame
 from reslab.runs.folder import write_json
 from reslab.runs.identity import cell_hash
 
@@ -116,7 +117,7 @@ def _write_run(folder, entry, fate, config):
 
 
 def extended(answered):
-    """The same answer with published values and gaps at best rates, which no synthetic record has."""
+    """The same answer with published values, gaps at best rates and causes, which no synthetic record has."""
     rates = answered.gaps.filter("main").select(
         *("context", "shortcut", "depth", "against", "lr", "n", "look", "gap_points", "lower_points", "upper_points"),
         *("lower_level", "upper_level", "verdict", "method", "sentence"),
@@ -125,7 +126,33 @@ def extended(answered):
     row = {"source": "He 2015, Table 6", "net": "plain-20", "quantity": "test error %", "published": 9.0}
     row |= {"band_low": 8.5, "band_high": 9.5, "ours": 9.2, "n": 3, "lower": 9.0, "upper": 9.4, "split": "50k/10k"}
     rows = [row | {"verdict": "inside", "note": ""}, row | {"ours": None, "verdict": "no run of ours", "note": HTML}]
-    return replace(answered, rates=rates, published=pl.DataFrame(rows))
+    causes, evidence = frame(CAUSES, made_causes()), frame(EVIDENCE, made_evidence())
+    return replace(answered, rates=rates, published=pl.DataFrame(rows), causes=causes, evidence=evidence)
+
+
+def made_causes():
+    """A cure, an open interval, a share that cannot be given, and one with an evil name, at two depths."""
+    base = {"context": "c", "shortcut": "none", "against": 8, "n": 5, "look": 5, "gap_points": 60.0, "method": "m"}
+    base |= {"removed_points": 50.0, "lower_level": 0.001, "upper_level": 0.001, "reason": "", "hypotheses": "H2"}
+    base |= {"failed_with": 1, "failed_without": 0, "failed_shallow": 0, "shallow_n": 5, "shallow_points": -0.4}
+    base |= {"shallow_own_lower": -0.6, "shallow_own_upper": -0.2, "shallow_lower": -0.8, "shallow_upper": 0.1}
+    base |= {"shallow_method": "m", "shallow_verdict": "undecided", "left_points": 3.0, "sentence": "said"}
+    share = {"share": 0.8, "own_lower": 0.7, "own_upper": 0.9, "lower": 0.6, "upper": 1.0, "verdict": "removes"}
+    none = dict.fromkeys(share) | {"look": None, "verdict": "undecided", "reason": "not established"}
+    open_end = share | {"upper": None, "share": 0.3, "lower": 0.1, "own_lower": 0.2, "own_upper": 0.4}
+    kinds = {"norm_projection": share, "leaky": open_end | {"verdict": "undecided"}, HTML: none}
+    return [base | {"intervention": name, "depth": d} | kind for d in (20, 56) for name, kind in kinds.items()]
+
+
+def made_evidence():
+    """A hypothesis that is supported and one that nobody tested, at two depths."""
+    base = {"by": "someone", "against": 8, "reason": "1 of 1 say so", "reading": HTML}
+    said = {"verdict": "supports", "interventions": "norm_projection: removes, 80 %", "n": 5, "share": 0.8}
+    rows = [
+        {"hypothesis": "H2", "claim": "freezing"} | said,
+        {"hypothesis": "H3", "claim": "shattering", "verdict": "not tested here", "interventions": "", "reading": ""},
+    ]
+    return [base | row | {"depth": depth} for depth in (20, 56) for row in rows]
 
 
 if __name__ == "__main__":  # how long does a page of 1,000 runs take? python tests/report/synthetic.py FOLDER

@@ -176,6 +176,6 @@ def test_packed_columns_are_the_table():
 def test_panels_are_one_list():
     keys = [panel.key for panel in PANELS]
     assert len(set(keys)) == len(keys)
-    assert {panel.section for panel in PANELS} == {"verdict", "depth", "curves", "cells"}
+    assert {panel.section for panel in PANELS} == {"verdict", "depth", "curves", "instrument", "cells"}
     tracked = [panel for panel in PANELS if panel.tracked is not None]
-    assert {panel.section for panel in tracked} == {"verdict", "depth", "curves", "cells"}
+    assert {panel.section for panel in tracked} == {"verdict", "depth", "curves", "instrument", "cells"}

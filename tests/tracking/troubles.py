@@ -5,14 +5,14 @@ import sys
 import time
 from pathlib import Path
 
-from reslab.callbacks.record import Record
+from reslab.callbacks.evaluate import Evaluate
 from reslab.launch import worker
 from reslab.launch.ranks import Place
 
 
 def hold(folder: str, place: Place, step: int, flag: str) -> None:
     """Train, but after the row at `step` say so (FLAG.held) and wait for FLAG.go."""
-    real = Record.on_train_batch_end
+    real = Evaluate.on_train_batch_end
 
     def hook(self, trainer, module, outputs, batch, index):
         real(self, trainer, module, outputs, batch, index)
@@ -21,7 +21,7 @@ def hold(folder: str, place: Place, step: int, flag: str) -> None:
             while not Path(flag + ".go").exists():
                 time.sleep(0.01)
 
-    Record.on_train_batch_end = hook
+    Evaluate.on_train_batch_end = hook
     worker.run(folder, place)
 
 

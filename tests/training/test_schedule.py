@@ -21,7 +21,7 @@ def rates(name, depth, **changes):
     recipe = OmegaConf.to_container(recipe, resolve=True) | changes
     if depth < recipe["warmup"]["from_depth"]:
         recipe["warmup"]["steps"] = 0
-    config = {"recipe": recipe, "trust": [], "seeds": {"augment": 0}}
+    config = {"recipe": recipe, "trust": [], "seeds": {"augment": 0}, "intervention": {}}
     return build_classifier(config, nn.Linear(2, 2)).lr
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from reslab.analysis import secondary, table, wording
+from reslab.analysis import secondary, table, why, wording
 from reslab.analysis.badges import Badge, Judged, badges, notes
 from reslab.analysis.contexts import Context, budgets, contexts
 from reslab.analysis.contrasts import PLAIN, Rescue, contrasts, rescues, twins
@@ -17,7 +17,7 @@ from reslab.analysis.intervals import interval_of_mean
 from reslab.analysis.onset import onset
 from reslab.analysis.published import beside
 from reslab.analysis.rates import best_rates
-from reslab.analysis.rows import CONTRASTS, CURVES, GAPS, ONSETS, RATES, RESCUES, frame
+from reslab.analysis.rows import CAUSES, CONTRASTS, CURVES, EVIDENCE, GAPS, ONSETS, RATES, RESCUES, frame
 from reslab.analysis.study import POINTS, Study, read_study
 from reslab.runs.folder import RunFolder
 from reslab.runs.record import read_rows
@@ -63,6 +63,13 @@ class Answer:
     rates: pl.DataFrame
     """Gap at each depth's best learning rate: shortcut, depth, against, lr, lr_against, n, gap_points, lower_points,
     upper_points, sentence; empty unless rates were swept and tuning seeds declared."""
+    causes: pl.DataFrame
+    """One row per intervention and plain depth, as `causes.Cause`, with `hypotheses` (those it bears on) and sentence;
+    empty unless interventions were swept beside `none`."""
+    evidence: pl.DataFrame
+    """One row per hypothesis and depth: hypothesis, claim, by, depth, against, verdict (supports, against, undecided,
+    not tested here), reason, interventions (what each did), telling (the one with the largest share of those that say
+    so), n, share, lower, upper (95 %, Fieller), reading (what its outcomes can and cannot mean)."""
     published: pl.DataFrame
     """Published values beside ours: source, net, quantity, published, band_low, band_high, ours, n, lower, upper,
     split, verdict (inside, outside, no run of ours), note; errors in percent."""
@@ -79,6 +86,7 @@ def answer(outputs: Path, experiment: str) -> Answer:
     planned = _with_context(planned, found)
     judged = [_judge(context, study) for context in found]
     steps = [_judge(context, study) for context in budgets(found)]
+    causes, matrix = why.explain(judged, study)
     return Answer(
         experiment=experiment,
         study=study,
@@ -90,8 +98,10 @@ def answer(outputs: Path, experiment: str) -> Answer:
         contrasts=frame(CONTRASTS, [row for made in judged for row in _contrast_rows(made)]),
         budgets=frame(GAPS, [row for made in steps for row in _gap_rows(made, study)]),
         rates=frame(RATES, best_rates(found, study)),
+        causes=frame(CAUSES, [why.cause_row(row) for row in causes]),
+        evidence=frame(EVIDENCE, why.evidence_rows(matrix)),
         published=beside(planned.filter("main", ~pl.col("seed").is_in(study.tuning_seeds)), study.published),
-        badges=badges(judged),
+        badges=(*badges(judged), why.badge(judged, causes, matrix)),
         notes=notes(planned, judged, study),
     )
 

@@ -1,4 +1,4 @@
-"""The three badges and the notes: what a reader must see first, and what a reader must know."""
+"""The badges WHETHER and WHEN, and the notes: what a reader must see first, and what a reader must know."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -44,12 +44,11 @@ class Judged:
 
 
 def badges(judged: Sequence[Judged]) -> tuple[Badge, ...]:
-    """Of the main context; `not measured` where there is nothing to say."""
-    why = Badge("WHY", "not measured", "", ("interventions tell why; this experiment has none",), None, ())
+    """WHETHER and WHEN, of the main context; `not measured` where there is nothing to say. WHY is made in `why`."""
     main = next((found for found in judged if found.context.main and found.gaps), None)
     if main is None:
         reason = ("two depths of one shortcut with ended runs are needed to compare",)
-        return (*(Badge(name, "not measured", "", reason, None, ()) for name in ("WHETHER", "WHEN")), why)
+        return tuple(Badge(name, "not measured", "", reason, None, ()) for name in ("WHETHER", "WHEN"))
     few, many = min(gap.n for gap in main.gaps), max(gap.n for gap in main.gaps)
     n = f"n = {few}" if few == many else f"n = {few} to {many}"
     where = f"at {main.context.words}, {n}"
@@ -59,13 +58,13 @@ def badges(judged: Sequence[Judged]) -> tuple[Badge, ...]:
     word, lines = wording.whether(main.gaps, main.rescues)
     since, onsets = wording.when(main.onsets)
     return (
-        Badge("WHETHER", word, where, tuple(lines), few, _folders(main.context, compared)),
-        Badge("WHEN", since, where, tuple(onsets), few, _folders(main.context, bounds)),
-        why,
+        Badge("WHETHER", word, where, tuple(lines), few, folders(main.context, compared)),
+        Badge("WHEN", since, where, tuple(onsets), few, folders(main.context, bounds)),
     )
 
 
-def _folders(context: Context, cells: Collection[tuple[str, int | None]]) -> tuple[str, ...]:
+def folders(context: Context, cells: Collection[tuple[str, int | None]]) -> tuple[str, ...]:
+    """Run folders with a result, of these shortcuts and depths."""
     runs = context.runs.drop_nulls("counted_error").sort("shortcut", "depth", "seed")
     return tuple(row["folder"] for row in runs.iter_rows(named=True) if (row["shortcut"], row["depth"]) in cells)
 

@@ -65,9 +65,9 @@ class Context:
 
 
 def contexts(runs: pl.DataFrame, study: Study) -> list[Context]:
-    """In order of the plan; the main one has the most cells of the declared family, and comes first among equals.
+    """In order of the plan; the main one has the most cells of the declared family.
 
-    Cells that no axis tells apart are left out.
+    Among equals it is the first without an intervention, else the first. Cells that no axis tells apart are left out.
     """
     cells = runs.unique("cell", maintain_order=True)
     told_apart = cells.filter(~ambiguous(cells))
@@ -81,7 +81,7 @@ def contexts(runs: pl.DataFrame, study: Study) -> list[Context]:
     if not found:
         return []
     varied = [axis for axis in AROUND if len({axes[axis] for axes, _, _ in found}) > 1 or axis in ALWAYS_SAID]
-    largest = max(range(len(found)), key=lambda at: (found[at][2], -at))
+    largest = max(range(len(found)), key=lambda at: (found[at][2], found[at][0]["intervention"] == "none", -at))
     return [
         Context(_words(axes, varied), at == largest, axes, runs.filter(pl.col("cell").is_in(own)))
         for at, (axes, own, _) in enumerate(found)

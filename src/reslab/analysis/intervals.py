@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy import special  # scipy.stats takes a second to import
@@ -88,7 +89,29 @@ class Exact:
         return math.floor(level / self.smallest + 1e-9)
 
 
-Comparison = Student | Exact
+@runtime_checkable
+class Comparison(Protocol):
+    """What every test answers, at any one-sided level."""
+
+    @property
+    def estimate(self) -> float:
+        """The middle of all its intervals."""
+
+    @property
+    def method(self) -> str:
+        """Its name, as tables say it."""
+
+    def above(self, margin: float) -> float:
+        """P-value against "at most margin"."""
+
+    def below(self, margin: float) -> float:
+        """P-value against "at least margin"."""
+
+    def lower(self, level: float) -> float:
+        """The bound that `above` inverts to; -inf where there is none."""
+
+    def upper(self, level: float) -> float:
+        """The bound that `below` inverts to; inf where there is none."""
 
 
 def welch(a: Sequence[float], b: Sequence[float], *, floor: float) -> Student:
@@ -117,7 +140,7 @@ def permutation(a: Sequence[float], b: Sequence[float]) -> Exact:
     (sum of the swapped a - sum of the swapped b) / j.
     """
     pooled, n = np.concatenate([a, b]).astype(float), len(a)
-    exchanged, drawn = _arrangements(n, len(b))
+    exchanged, drawn = arrangements(n, len(b))
     swapped = exchanged[:, :n].sum(axis=1)
     sums = exchanged[:, :n] @ pooled[:n] - exchanged[:, n:] @ pooled[n:]
     said = f"permutation ({len(swapped) + 1:,} drawn)" if drawn else "exact permutation"
@@ -139,7 +162,7 @@ def sign_flips(differences: Sequence[float]) -> Exact:
 
 
 @cache
-def _arrangements(n: int, m: int) -> tuple[np.ndarray, bool]:
+def arrangements(n: int, m: int) -> tuple[np.ndarray, bool]:
     """For each arrangement but the observed one: which of the n + m values change sides; and whether they are drawn."""
     rows = []
     drawn = math.comb(n + m, n) > MOST_ARRANGEMENTS

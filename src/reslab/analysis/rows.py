@@ -42,6 +42,19 @@ RATES: Schema = {
     **{"context": S, "shortcut": S, "depth": I, "against": I, "lr": F, "lr_against": F, "n": I, "look": I},
     **{"gap_points": F, **_BOUNDS, "verdict": S, "method": S, "sentence": S},
 }
+CAUSES: Schema = {
+    **{"intervention": S, "context": S, "shortcut": S, "depth": I, "against": I, "n": I, "look": I},
+    **{"gap_points": F, "removed_points": F, "share": F, "own_lower": F, "own_upper": F, "lower": F, "upper": F},
+    **{"lower_level": F, "upper_level": F, "method": S, "verdict": S, "reason": S},
+    **{"failed_with": I, "failed_without": I, "failed_shallow": I, "shallow_n": I, "shallow_points": F},
+    **{"shallow_own_lower": F, "shallow_own_upper": F, "shallow_lower": F, "shallow_upper": F},
+    **{"shallow_method": S, "shallow_verdict": S, "left_points": F, "left_lower": F, "left_upper": F},
+    **{"hypotheses": S, "sentence": S},
+}
+EVIDENCE: Schema = {
+    **{"hypothesis": S, "claim": S, "by": S, "depth": I, "against": I, "verdict": S, "reason": S},
+    **{"interventions": S, "telling": S, "n": I, "share": F, "lower": F, "upper": F, "reading": S},
+}
 CURVES: Schema = {"shortcut": S, "depth": I, "seed": I, "step": I, "error": F, "lr": F}
 
 

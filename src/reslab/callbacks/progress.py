@@ -12,9 +12,9 @@ class Progress(pl.Callback):
     """Calls `tell(step, steps per second)`. Put it before callbacks that measure: only training is timed."""
 
     def __init__(self, tell: Callable[[int, float], None]) -> None:
-        """`tell` must be cheap: it is called between slices."""
+        """`tell` must be cheap: it is called between slices. `seconds` of training are those of this attempt."""
         self._tell, self._told = tell, 0.0
-        self._began, self._seconds, self._steps = 0.0, 0.0, 0
+        self._began, self.seconds, self._steps = 0.0, 0.0, 0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Slice, batch_idx: int
@@ -27,7 +27,7 @@ class Progress(pl.Callback):
     ) -> None:
         """Count the slice, and tell if the last word is a second old."""
         now = time.monotonic()
-        self._seconds += now - self._began
+        self.seconds += now - self._began
         self._steps += batch.stop - batch.start
         if now - self._told >= 1:
             self._told = now
@@ -35,4 +35,4 @@ class Progress(pl.Callback):
 
     def rate(self) -> float:
         """Steps per second of this attempt, evaluations and checkpoints not counted; 0 before the first slice."""
-        return self._steps / self._seconds if self._steps else 0.0
+        return self._steps / self.seconds if self._steps else 0.0

@@ -19,6 +19,7 @@ from reslab.specs import NetSpec
 from reslab.training import schedule
 from reslab.training.classifier import Classifier
 from reslab.training.optimise import groups
+from reslab.training.steps import Update, plainly
 
 
 def read_data(config: Mapping[str, Any]) -> Callable[[str], Arrays]:
@@ -35,13 +36,20 @@ def read_data(config: Mapping[str, Any]) -> Callable[[str], Arrays]:
 
 
 def build_net(config: Mapping[str, Any]) -> nn.Module:
-    """The initialised net of a config, in channels_last order."""
+    """The initialised net of a config, as its intervention prepares it, in channels_last order."""
     made = make_net(config)
     net = Net(made) if isinstance(made, NetSpec) else made
     if not isinstance(net, nn.Module):
         raise ValueError(f"net gave {type(made).__name__}; it must give a NetSpec or a torch module")
     init = config["init"]
     initialise(net, seed=config["seeds"]["init"], conv=Law(**init["conv"]), linear=Law(**init["linear"]))
+    if "prepare" in config["intervention"]:
+        construct(config["intervention"]["prepare"], config["trust"])(net)
+    if "run" in config["intervention"]:
+        from reslab.launch.padded import pad_from_run  # which builds the other net by this function
+
+        assert isinstance(net, Net), "launch.padding refuses others"
+        pad_from_run(config, net)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from its stubs
 
 
@@ -68,7 +76,7 @@ def build_data(config: Mapping[str, Any], stops: tuple[int, ...]) -> ImageData:
 
 
 def build_classifier(config: Mapping[str, Any], net: nn.Module) -> Classifier:
-    """Net, optimiser and learning rate of a config."""
+    """Net, optimiser, learning rate and intervention of a config."""
     recipe = config["recipe"]
     make = construct(recipe["optimiser"], config["trust"])
     shape = construct(recipe["schedule"], config["trust"])
@@ -87,4 +95,11 @@ def build_classifier(config: Mapping[str, Any], net: nn.Module) -> Classifier:
         ),
         lr=lambda step: recipe["lr"] * factor(step),
         seed=config["seeds"]["augment"],
+        update=build_update(config, net),
     )
+
+
+def build_update(config: Mapping[str, Any], net: nn.Module) -> Update:
+    """How the config's intervention makes a step; built from the initial net, before a checkpoint is restored."""
+    node = config["intervention"]
+    return construct(node["update"], config["trust"])(net) if "update" in node else plainly

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reslab.analysis.study import Study
+from reslab.callbacks.schedule import chosen
+from reslab.launch import interventions
 from reslab.runs.plan import NAMED
 from reslab.specs import PARAMETER_KINDS
 
@@ -20,6 +22,7 @@ def check(config: Mapping[str, Any]) -> None:
         _check_init(config["init"])
         _check_words(config)
         Study.of(config["study"])
+        interventions.check(config)
     except KeyError as error:
         raise ValueError(
             f"a setting named {error} is missing; begin a file of your own with defaults: [one of ours]"
@@ -72,12 +75,15 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         "data.classes": (data["classes"], 2),
         **{f"data.rows.{name}": (value, 1) for name, value in data["rows"].items()},
         **{f"data.{name}": (data[name], 1) for name in ("channels", "size")},
+        **{f"probes.{name}": (config["probes"][name], 1) for name in ("images", "chunk")},
+        **{f"probes.at[{at}]": (step, 0) for at, step in enumerate(config["probes"]["at"])},
     }
     for name in ("jobs", "trainer.threads"):
         value = config["jobs"] if name == "jobs" else config["trainer"]["threads"]
         least |= {name: (value, 1)} if value != "auto" else {}
     for key, (value, bound) in least.items():
         whole(key, value, bound)
+    chosen(config["probes"]["at"], recipe["steps"])
     if config["depth"] > DEEPEST:
         raise ValueError(f"depth={config['depth']} is beyond {DEEPEST:,} layers; He 2015 went to 1,202")
 

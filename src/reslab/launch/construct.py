@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from reslab.specs import Choices, Image, NetSpec
 
-PARTS = ("reslab.specs.", "reslab.nets.", "reslab.data.", "reslab.training.")
+PARTS = ("reslab.specs.", "reslab.nets.", "reslab.data.", "reslab.training.", "reslab.probes.")
 GROUPS = ("block", "order", "shortcut", "join", "norm", "act")
 
 

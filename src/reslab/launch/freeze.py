@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from reslab.launch import resources
+from reslab.launch import interventions, padding, resources
 from reslab.launch.checks import check
 from reslab.launch.compose import leaves
 from reslab.launch.construct import GROUPS, construct, describe, image
@@ -145,6 +145,8 @@ def resolve(composed: DictConfig, choices: Mapping[str, Any], gpus: int | None =
     config["choices"] = {name: choice for name, choice in choices.items() if not name.startswith(machinery)}
     without_secrets([f"{key}={value}" for key, value in leaves(config)])
     check(config)
+    interventions.with_budget(config)
+    padding.fill_in(config)
     _resolve(config, resources.gpus() if gpus is None else gpus)
     return config
 

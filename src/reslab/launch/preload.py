@@ -28,7 +28,7 @@ NAMES = (
 PACKAGE = Path(__file__).parents[1]
 PARTS = tuple(  # a config may name any of them, and a later run of the sweep must not find it edited
     found.name
-    for part in ("nets", "data", "training")
+    for part in ("nets", "data", "training", "probes")
     for found in pkgutil.iter_modules([str(PACKAGE / part)], f"reslab.{part}.")
 )
 for module in NAMES + PARTS:

@@ -19,14 +19,15 @@ from torch import nn
 from reslab import world
 from reslab.callbacks import schedule as when
 from reslab.callbacks.checkpoint import Save, replace, usable
+from reslab.callbacks.evaluate import Evaluate, Row
 from reslab.callbacks.progress import Progress
-from reslab.callbacks.record import Record, Row
 from reslab.callbacks.together import Together
 from reslab.data.module import ImageData
 from reslab.data.source import file_hash
 from reslab.launch.build import build_classifier, build_data, build_net, read_data
 from reslab.launch.construct import construct
 from reslab.launch.evidence import hardware, weights_hash
+from reslab.launch.instruments import Instruments
 from reslab.launch.measure import Measure, as_record
 from reslab.launch.ranks import Place
 from reslab.runs.folder import RunFolder, write_json
@@ -93,6 +94,7 @@ class Run:
         self.scored = when.evenly(self.steps, evaluation["points"])
         self.saved = when.every(self.steps, config["checkpoint_every"])
         self.kept = when.log_spaced(self.steps) if config["checkpoints"] == "log" else ()
+        self.instruments = Instruments(config, folder)
 
     def execute(self) -> None:
         """Build, fit, evaluate, write the result; ranks other than 0 write nothing."""
@@ -102,7 +104,7 @@ class Run:
         if self.config["trainer"]["sync_batchnorm"]:
             synchronise(net)
         module = build_classifier(self.config, net)
-        stops = when.slices(self.steps, LONGEST_SLICE, self.scored, self.saved, self.kept)
+        stops = when.slices(self.steps, LONGEST_SLICE, self.scored, self.saved, self.kept, self.instruments.stops)
         data = build_data(self.config, stops)
         self._lap("build")
         checkpoint, problems = usable(self.folder.checkpoints)
@@ -151,7 +153,9 @@ class Run:
         self.progress = Progress(self._tell)
         facts = {"config": self.folder.config.read_text(), "checkpoint": file_hash(checkpoint) if checkpoint else ""}
         together = Together(facts if self.place.size > 1 else {})
-        own = [together, self.progress, Record(at=self.scored, score=self.measure.scheduled, write=write)]
+        inside = self.instruments
+        scored = Evaluate(at=self.scored, score=self.measure.scheduled, write=write, beside=inside.row)
+        own = [together, self.progress, inside, *inside.probes, scored]
         save = Save(self.folder.checkpoints, at=self.saved, keep=self.kept)
         return pl.Trainer(
             accelerator=config["trainer"]["accelerator"],
@@ -199,6 +203,7 @@ class Run:
             "split": data.split_hashes,
             "evaluation_subset": self.measure.subset_hash,
             "weights": weights_hash(net),
+            "probes": self.instruments.cost(self.progress.seconds),
             "images_per_second": round(self._rate(data), 2),
             "hardware": hardware(trainer),
         }

@@ -11,3 +11,10 @@ def relu() -> "nn.Module":
     from torch import nn
 
     return nn.ReLU()
+
+
+def leaky_relu(*, slope: float) -> "nn.Module":
+    """x where it is positive, slope * x elsewhere (Maas et al. 2013); not in place."""
+    from torch import nn
+
+    return nn.LeakyReLU(slope)

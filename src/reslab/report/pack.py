@@ -35,7 +35,9 @@ def take_apart(chart: Any) -> tuple[dict[str, Any], dict[str, Columns]]:
 
 def whole(chart: Any, *, width: int) -> dict[str, Any]:
     """The spec with its data, every width a number: for drawing without a page."""
-    found = _with_width(_spec(chart), width)
+    spec = _spec(chart)
+    beside = len(spec.get("hconcat", [1]))
+    found = _with_width(spec, (width - 25 * (beside - 1)) // beside)
     if "facet" in found:
         columns = found.get("columns", 1)
         found["spec"]["width"] = (width - 25 * (columns - 1)) // columns

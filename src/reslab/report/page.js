@@ -21,6 +21,11 @@ function fitted(spec, room) { // a facet does not know its container; a phone ha
   const text = JSON.stringify(spec);
   if (narrow.matches && text.includes(wide))
     return { ...JSON.parse(text.replaceAll(wide, folded)), height: 1.6 * spec.height };
+  if (spec.hconcat) { // pictures side by side; one below the other on a phone
+    const { hconcat, ...rest } = spec, across = narrow.matches ? 1 : hconcat.length;
+    const own = Math.max(Math.floor((room - 20 - 25 * across) / across), 120);
+    return { ...rest, [narrow.matches ? 'vconcat' : 'hconcat']: hconcat.map((part) => ({ ...part, width: own })) };
+  }
   if (!spec.facet) return spec;
   const columns = narrow.matches ? 1 : spec.columns || 1;
   const width = Math.floor((room - 75 - 25 * (columns - 1)) / columns);

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reslab.analysis.answer import Answer
-from reslab.report import charts_budget, charts_curves, charts_depth, charts_forest, tables
+from reslab.report import (
+    charts_branches,
+    charts_budget,
+    charts_causes,
+    charts_curves,
+    charts_depth,
+    charts_forest,
+    charts_heat,
+    charts_lesion,
+    tables,
+    tables_causes,
+    tables_verify,
+)
 from reslab.report.drawing import Drawing
 
 __all__ = ["PANELS", "Drawing", "Panel", "Tracked"]
@@ -27,7 +39,7 @@ class Panel:
 
     key: str
     title: str
-    section: Literal["verdict", "depth", "curves", "cells"]
+    section: Literal["verdict", "depth", "curves", "instrument", "cells"]
     draw: Callable[[Answer], Drawing | None]
     absent: str | None = None
     """The sentence that stands where nothing could be drawn; None: the panel is left out."""
@@ -54,6 +66,8 @@ PANELS: tuple[Panel, ...] = (
         *("rescues", "What a shortcut takes away from the gap", "verdict", charts_forest.rescues),
         absent="No rescue can be given: that takes plain nets and a shortcut at two depths, with seeds in common.",
     ),
+    Panel("causes", "Why? What each intervention removes of the gap", "verdict", charts_causes.causes),
+    Panel("evidence", "Which causes that speaks for and against", "verdict", tables_causes.evidence),
     Panel("contrasts", "Plain against residual at the same depth", "verdict", tables.contrasts),
     Panel(
         *("curves", "While training: deep against shallow", "curves", charts_curves.curves),
@@ -65,6 +79,26 @@ PANELS: tuple[Panel, ...] = (
     Panel(
         *("test", "Test error against depth", "depth", charts_depth.test),
         tracked=Tracked("scatter", "depth", ("final/test_error",), "shortcut"),
+    ),
+    Panel(
+        *("gradients", "Gradients along the net, while training", "instrument", charts_heat.gradients),
+        absent="No run has recorded how signals propagate: reslab train ... probes=full records it.",
+        tracked=Tracked("line", "step", ("probes/signal_propagation/train/gradient_ratio",), "cell"),
+    ),
+    Panel(
+        *("geometry", "How far a step turns each convolution", "instrument", charts_heat.geometry),
+        absent="No run has recorded its update geometry: reslab train ... probes=light records it.",
+        tracked=Tracked("line", "step", ("probes/update_geometry/train/freeze_index",), "cell"),
+    ),
+    Panel(
+        *("branches", "Branch against shortcut, unit by unit", "instrument", charts_branches.branches),
+        absent="No run has recorded branches and shortcuts: reslab train ... probes=full records them.",
+    ),
+    Panel("lesion", "What is left when units are deleted", "instrument", charts_lesion.lesion),
+    Panel(
+        *("verified", "Is the instrument right? Known laws beside what it measures", "instrument"),
+        draw=tables_verify.verified,
+        absent="reslab verify has not been run here; it measures known laws in about two minutes: reslab verify",
     ),
     Panel(
         *("cells", "The cells", "cells", tables.cells),

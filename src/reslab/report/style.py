@@ -1,5 +1,6 @@
 """Colours, shapes and dashes that every chart shares; readable by the colour-blind, in light and in dark."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -110,3 +111,30 @@ def theme(text: str, grid: str) -> dict[str, Any]:
 
 
 THEMES = {"light": theme("#222222", "#e6e6e6"), "dark": theme("#dddddd", "#3a3a3a")}
+
+
+def ladder(values: Iterable[int]) -> alt.Axis:
+    """Labels at 1, 2, 5, 10, ... within the values: a log axis over little more than a decade would else have one."""
+    known = sorted(values)
+    rungs = [m * 10**e for e in range(8) for m in (1, 2, 5)]
+    return alt.Axis(values=[v for v in rungs if known[0] <= v <= known[-1]], format=",d", grid=False)
+
+
+def powers(values: Iterable[float]) -> alt.Axis:
+    """A log axis labelled at powers of ten within the values, and at their threefold over less than three decades."""
+    known = [value for value in values if value > 0]
+    low, high = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+    every, between = -(-(high - low) // 8) or 1, (1, 3) if high - low < 4 else (1,)
+    rungs = [m * 10.0**e for e in range(low, high + 1, every) for m in between]
+    words = "datum.value >= 1e5 || datum.value < 1e-3 ? format(datum.value, '.0e') : format(datum.value, ',~g')"
+    return alt.Axis(values=rungs, labelExpr=words)
+
+
+DEEPER = ("#56b4e9", "#2b8cbe", "#5a7fd0", "#8c6bb1", "#b8559c", "#cc4778", "#d55e00")
+
+
+def depths(found: Iterable[str]) -> alt.Scale:
+    """Colours of depths, from shallow to deep, readable on both backgrounds."""
+    names = list(found)
+    places = [round(at * (len(DEEPER) - 1) / max(len(names) - 1, 1)) for at in range(len(names))]
+    return alt.Scale(domain=names, range=[DEEPER[place] for place in places])

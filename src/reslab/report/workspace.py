@@ -9,7 +9,7 @@ from reslab.report.panels import Panel, Tracked
 from reslab.runs.folder import read_json, write_json
 from reslab.tracking.mirror import CONFIG_KEYS, digest, tag
 
-SECTIONS = {"verdict": "Verdict", "depth": "Depth", "curves": "Curves", "cells": "Cells"}
+SECTIONS = {"verdict": "Verdict", "depth": "Depth", "curves": "Curves", "instrument": "Instrument", "cells": "Cells"}
 Saved = Literal["there", "made", "updated"]
 
 

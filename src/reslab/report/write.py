@@ -14,7 +14,19 @@ from reslab.report.page import Drawn, page, replace
 from reslab.report.panels import PANELS, Panel
 
 PANEL_OF = {"budgets": "budget"}  # where the panel of a table has another key
-TABLES = ("cells", "gaps", "onsets", "budgets", "rescues", "contrasts", "rates", "published", "runs")
+TABLES = (
+    "cells",
+    "gaps",
+    "onsets",
+    "budgets",
+    "rescues",
+    "contrasts",
+    "causes",
+    "evidence",
+    "rates",
+    "published",
+    "runs",
+)
 
 
 def draw(answered: Answer) -> list[tuple[Panel, Drawing | None]]:

@@ -26,6 +26,7 @@ RECORDED = (
     ),
     *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
     *("seed", "seeds", "devices", "num_nodes", "jobs", "outputs", "trust", "run", "study"),
+    "intervention.run",  # where a run lies that training starts from; its weights are part of the identity
 )
 PLANNED = {
     **{name: f"choices.{name}" for name in ("block", "order", "shortcut", "norm", "net", "intervention")},
@@ -61,7 +62,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         value = _lookup(config, key)
         if value is _ABSENT or (key in INERT and value == INERT[key]):
             continue
-        value = _without_our_paths(value)
+        value = _without_our_paths(_without_recorded(key, value))
         if value != {}:
             kept[key] = value
     return kept
@@ -107,6 +108,13 @@ def _lookup(config: Any, key: str) -> Any:
             return _ABSENT
         config = config[part]
     return config
+
+
+def _without_recorded(key: str, value: Any) -> Any:
+    """Leave out what is declared as recorded below a key of the identity."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: inner for name, inner in value.items() if declared(f"{key}.{name}") == "identity"}
 
 
 def _without_our_paths(value: Any) -> Any:

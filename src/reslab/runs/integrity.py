@@ -131,6 +131,12 @@ RESULT = {
     **dict.fromkeys(("versions", "split"), each(TEXT)),
     "images_per_second": Rule("a number of at least 0", lambda value: number(value, least=0.0) is not None),
     "times": each(NUMBER),
+    "probes": table(
+        {"images": whole(), "batch": optional(TEXT)}
+        | dict.fromkeys(
+            ("seconds", "share"), Rule("a number of at least 0", lambda v: number(v, least=0.0) is not None)
+        )
+    ),
     "hardware": table(
         dict.fromkeys(("device", "machine", "capability", "system"), TEXT)
         | {"threads": whole(1), "cores": optional(whole(1))}

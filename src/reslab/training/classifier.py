@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import SumMetric
 
 from reslab import world
-from reslab.training.steps import Batches, train_steps
+from reslab.training.steps import Batches, Update, plainly, train_steps
 
 
 class Classifier(pl.LightningModule):
@@ -27,11 +27,16 @@ class Classifier(pl.LightningModule):
         optimiser: Callable[[nn.Module], torch.optim.Optimizer],
         lr: Callable[[int], float],
         seed: int,
+        update: Update = plainly,
     ) -> None:
-        """`lr` gives the learning rate of an optimiser step, counted from 0; `seed` is for layers that draw numbers."""
+        """`lr` gives the learning rate of an optimiser step, counted from 0; `seed` is for layers that draw numbers.
+
+        `update` makes the steps, as in `training.steps`.
+        """
         super().__init__()
         self.automatic_optimization = False
         self.net, self._optimiser, self.lr, self._seed = net, optimiser, lr, seed
+        self._update = update
         # sums, not MeanMetric: that drops its weights where NaNs are let through. They come summed over ranks
         names = ("loss", "error", "images")
         self.running = nn.ModuleDict({name: SumMetric(nan_strategy="disable", sync_on_compute=False) for name in names})
@@ -54,6 +59,7 @@ class Classifier(pl.LightningModule):
             seed=self._seed,
             first_bad=self.first_bad_step,
             backward=self.manual_backward if world.size() > 1 else Tensor.backward,
+            update=self._update,
         )
         for metric, total in zip(self._sums(), totals, strict=True):
             metric.update(total)

@@ -11,6 +11,13 @@ from torch.nn import functional as F
 from reslab import streams, world
 
 Batches = Iterable[tuple[int, Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]
+Update = Callable[[int, Callable[[], object]], object]
+"""How a step of the optimiser is made: called with the step, counted from 0, and the optimiser's own update."""
+
+
+def plainly(step: int, update: Callable[[], object]) -> None:
+    """The optimiser's update and nothing more."""
+    update()
 
 
 def train_steps(
@@ -22,13 +29,14 @@ def train_steps(
     seed: int,
     first_bad: Int64[Tensor, ""],
     backward: Callable[[Tensor], object] = torch.Tensor.backward,
+    update: Update = plainly,
 ) -> Float[Tensor, " 3"]:
     """One optimiser step per batch; returns loss, errors and images summed over ranks, all still on the device.
 
     `batches` are this rank's share of them. `lr` gives the rate of a step. Layers that draw random numbers (dropout)
     draw from a stream of (seed, step, rank), so that a resumed run and a measured run draw the same. `first_bad`
     keeps, in place, the first step whose loss was not finite on any rank (-1: none). `backward` also averages the
-    gradients where there are several ranks.
+    gradients where there are several ranks; `update` makes the step, on gradients that are the same on all of them.
     """
     totals, seen = torch.zeros(2, device=first_bad.device), 0
     layers = "layers" if world.rank() == 0 else f"layers/{world.rank()}"
@@ -40,7 +48,7 @@ def train_steps(
         loss = F.cross_entropy(logits, labels)
         optimiser.zero_grad()
         backward(loss)
-        optimiser.step()
+        update(step, optimiser.step)
         with torch.no_grad():
             errors = (logits.argmax(1) != labels).sum()
             totals += torch.stack([loss.detach() * len(labels), errors.float()])

@@ -1,0 +1,118 @@
+"""`reslab probe probe=init`, or `reslab probe run=FOLDER probe=NAME`: measure nets without training them."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from reslab.analysis import lesions
+from reslab.launch.checks import whole
+from reslab.launch.compose import compose
+from reslab.launch.freeze import resolve_verb
+from reslab.launch.probing.grid import AXES, points
+from reslab.launch.words import listed, quoted
+from reslab.runs.folder import RunFolder, write_json
+from reslab.runs.lesions import write_lesions
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, draw, and say what was written and what to type next."""
+    composed, choices = compose("probe", [quoted(_listed(word, arguments)) for word in arguments])
+    config, name = resolve_verb(composed), choices["probe"]
+    out = Console(highlight=False)
+    if name == "init":
+        return _init(config, out)
+    return _lesion(config, out)
+
+
+def _listed(word: str, arguments: list[str]) -> str:
+    """The axes of the grid are lists; another probe has one seed."""
+    other = any(argument.startswith("probe=") and argument != "probe=init" for argument in arguments)
+    return word if other else listed(word, AXES)
+
+
+def _init(config: dict[str, Any], out: Console) -> int:
+    if config["run"]:
+        raise ValueError(f"probe=init measures no run, but run={config['run']} was given; use probe=lesion, or no run")
+    nets = points(config)
+    from reslab.analysis import init_grid
+    from reslab.launch.probing.init import measure
+    from reslab.report.charts_init import figures
+    from reslab.report.figures import write_figures
+
+    folder = Path(config["outputs"]).absolute() / "probes" / "init"
+    out.print(f"measuring {len(nets)} nets at initialisation, batch statistics of {config['images']} images each")
+    readings = measure(nets, config["images"], out)
+    ratios = init_grid.ratios(readings)
+    folder.mkdir(parents=True, exist_ok=True)
+    readings.write_parquet(folder / "readings.parquet")
+    ratios.write_csv(folder / "ratios.csv")
+    by_depth, growth = init_grid.tables(ratios)
+    wide = Console(highlight=False, width=max(out.width, 120))
+    wide.print(_table("gradient norm, first unit / last unit (geometric mean over seeds)", by_depth))
+    wide.print(_table("squared gradient norm per layer, towards the input; xi in layers; deepest nets", growth))
+    out.print(init_grid.answer(ratios), markup=False)
+    files = write_figures(figures(readings), folder / "figures", experiment="at initialisation")
+    out.print(f"wrote {folder}/readings.parquet, ratios.csv and {len(files)} files in figures/", markup=False)
+    out.print("what training makes of it: reslab train shortcut=none depth=56 probes=full", markup=False)
+    return 0
+
+
+def _lesion(config: dict[str, Any], out: Console) -> int:
+    if not config["run"]:
+        raise ValueError("probe=lesion studies a finished run; use run=outputs/runs/<label>-<hash>/seed=<n>")
+    for key in ("draws", "images", "fresh_images"):
+        whole(key, config[key], 1)
+    from reslab import api
+    from reslab.launch.probing.lesion import study
+
+    folder = RunFolder(Path(config["run"]).absolute())
+    trained = api.load(folder.path, trust=config["trust"])
+    folder.check_links()
+    rows = study(trained.net, trained.normalisation, _here(trained.config, folder, config["trust"]), config, out)
+    file = write_lesions(folder, rows)
+    _said(rows, out)
+    settings = {key: config[key] for key in ("draws", "seed", "images", "fresh_images")}
+    summary = lesions.summary(rows, "lesion", "number", "swaps").to_dicts()
+    write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": summary})
+    out.print(f"wrote {file} and lesion.json beside it; the figure is in: reslab report experiment=NAME", markup=False)
+    return 0
+
+
+def _here(frozen: dict[str, Any], folder: RunFolder, trust: list[str]) -> dict[str, Any]:
+    """The run's own data, as far as they are here: what a folder names is not fetched, its places are where it lies."""
+    data = frozen["data"]
+    local = {"download": False} if "download" in data["source"] else {}
+    outputs = folder.path.parents[2] if folder.path.parents[1].name == "runs" else folder.path
+    changed = {"data": data | {"source": data["source"] | local}, "outputs": str(outputs), "trust": trust}
+    return frozen | changed
+
+
+def _said(rows: Any, out: Console) -> None:
+    """Median error in percent, with quartiles, by what was done."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    ways = rows["statistics"].unique(maintain_order=True).to_list()
+    for column in ("lesion", *(f"{way}: error % [quartiles]" for way in ways), "n"):
+        shown.add_column(column, justify="left" if column == "lesion" else "right")
+    kinds = {
+        "intact": "none",
+        "unit": "one unit deleted",
+        "number": "random units deleted: {number}",
+        "order": "random swaps: {swaps}",
+    }
+    for (kind, number, swaps), own in rows.group_by("lesion", "number", "swaps", maintain_order=True):
+        cells = {row["statistics"]: row for row in lesions.summary(own, "lesion").iter_rows(named=True)}
+        words = [f"{100 * c['median']:.1f} [{100 * c['low']:.1f}, {100 * c['high']:.1f}]" for c in cells.values()]
+        shown.add_row(kinds[kind].format(number=number, swaps=swaps), *words, str(cells[ways[0]]["n"]))
+    out.print(shown)
+
+
+def _table(title: str, rows: Any) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for column in rows.columns:
+        table.add_column(column, justify="left" if column in ("order", "norm", "net") else "right")
+    for row in rows.iter_rows():
+        table.add_row(*map(str, row))
+    return table
