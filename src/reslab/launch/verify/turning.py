@@ -66,7 +66,9 @@ def _equilibrium() -> Iterator[Fact]:
     """Random gradients as a loss gives them that does not feel the length of W: orthogonal to W, and 1 / ||W||."""
     draw = torch.Generator().manual_seed(0)
     weights = {f"toy{at}": nn.Parameter(torch.randn(32, 16, 3, 3, generator=draw)) for at in range(4)}
-    optimiser = torch.optim.SGD(weights.values(), **TOY)
+    optimiser = torch.optim.SGD(
+        weights.values(), lr=TOY["lr"], momentum=TOY["momentum"], weight_decay=TOY["weight_decay"]
+    )
     initial, seen = {name: weight.norm().item() for name, weight in weights.items()}, []
     for step in range(1200):
         before = {name: weight.detach().clone() for name, weight in weights.items()}
