@@ -31,15 +31,30 @@ PARTS = tuple(  # a config may name any of them, and a later run of the sweep mu
     for part in ("nets", "data", "training", "probes")
     for found in pkgutil.iter_modules([str(PACKAGE / part)], f"reslab.{part}.")
 )
+opened: dict[str, int] = {}
+"""Threads of this process after an import that began some. Not ours: other packages of an environment bring them."""
+
+
+def threads() -> int:
+    """How many this process has; 1 where the system does not say."""
+    return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1
+
+
 for module in NAMES + PARTS:
+    before = threads()
     try:
         importlib.import_module(module)
     except ImportError as error:  # the standard library would swallow it and run on, slowly
         sys.exit(f"reslab cannot start: {error}")
+    if threads() > before:
+        opened[module] = threads() - before
 
 import torch  # noqa: E402
 
-if torch.cuda.is_initialized() or (sys.platform == "linux" and len(os.listdir("/proc/self/task")) != 1):
-    sys.exit("reslab cannot start: an import opened threads or a GPU in the fork server")
+if torch.cuda.is_initialized():
+    sys.exit("reslab cannot start: an import used the GPU in the fork server")
+if opened:  # an idle thread is not missed by a run that is forked without it; one that held a lock is: see the watchdog
+    said = ", ".join(f"{module} ({number})" for module, number in opened.items())
+    print(f"note: threads were begun by importing {said}; runs are forked without them", file=sys.stderr, flush=True)
 gc.collect()
 gc.freeze()
