@@ -16,7 +16,7 @@ from settings import ROOT, SMALL
 RUN = (*SMALL, "+callbacks.gate._target_=cluster.gate.Gate", "trust=[cluster]")
 GRID = (*RUN, "shortcut=none,identity", "seed=0,1")
 OF_THE_PLACE = ("outputs", "command", "overrides", "folder", "jobs", "commit")  # where and how it was asked for
-OF_THE_TIME = ("times", "images_per_second", "hardware", "command", "attempt", "commit")
+OF_THE_TIME = ("times", "images_per_second", "probes", "hardware", "command", "attempt", "commit")
 
 
 class Gate:

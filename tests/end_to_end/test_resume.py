@@ -42,7 +42,7 @@ def rows(made):
 
 def science(made):
     result = read_json(made.folder.result)
-    return {k: v for k, v in result.items() if k not in ("times", "images_per_second", "attempt", "hardware")}
+    return {k: v for k, v in result.items() if k not in ("times", "images_per_second", "probes", "attempt", "hardware")}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,14 @@ from settings import ROOT
 
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
 RUNS = {"degradation_digits": 10, "shortcuts_digits": 12, "blocks_digits": 8, "degradation_cifar10": 10}
-RUNS |= {"shortcuts_cifar10": 12, "tutorial_block": 1, "keras_v1": 1, "keras_v2": 1, "rates_digits": 8}
+RUNS |= {
+    "shortcuts_cifar10": 12,
+    "tutorial_block": 1,
+    "keras_v1": 1,
+    "keras_v2": 1,
+    "rates_digits": 8,
+    "why_digits": 27,
+}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -33,7 +40,7 @@ def test_the_grid_of_an_experiment(train, name, capsys):
     from reslab.commands.plan import main
 
     assert main([f"experiment={name}", "data=synthetic"]) == 0
-    seeds = {"degradation_cifar10": 5, "rates_digits": 6}.get(name, 3)
+    seeds = {"degradation_cifar10": 5, "rates_digits": 6, "why_digits": 8}.get(name, 3)
     seeds = 1 if name in ("tutorial_block", "keras_v1", "keras_v2") else seeds
     assert f"new {RUNS[name] * seeds}" in capsys.readouterr().out
 

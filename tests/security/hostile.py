@@ -91,13 +91,13 @@ def altered(draw, tree, nodes=node):
             at = at[key]
         what = draw(st.sampled_from(("replace", "replace", "replace", "leave out", "add")))
         if not path:
-            tree = draw(nodes) if what == "replace" and draw(st.booleans()) else tree
+            tree = copy.deepcopy(draw(nodes)) if what == "replace" and draw(st.booleans()) else tree
         elif what == "replace":
-            at[path[-1]] = draw(nodes)
+            at[path[-1]] = copy.deepcopy(draw(nodes))
         elif what == "leave out":
             del at[path[-1]]
         elif isinstance(at, dict):
-            at[draw(st.sampled_from([word for word in WORDS if word]))] = draw(nodes)
+            at[draw(st.sampled_from([word for word in WORDS if word]))] = copy.deepcopy(draw(nodes))
     return tree
 
 

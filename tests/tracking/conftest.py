@@ -46,7 +46,7 @@ class Lab:
     def job(self, *overrides):
         """A planned run, logged online."""
         limits = [f"tracking.{name}={seconds}" for name, seconds in LIMITS.items()]
-        words = [w for w in SMALL if not w.startswith("tracking")] + ["tracking.mode=online", *limits]
+        words = [w for w in SMALL if not w.startswith("tracking")] + ["probes=off", "tracking.mode=online", *limits]
         composed, choices = compose("train", [*words, f"outputs={self.outputs}", *overrides])
         made = Freezer("reslab train").job(composed, choices, ())
         write_plan([made])
@@ -108,8 +108,8 @@ def untracked(tmp_path_factory):
         context.setattr(sys, "argv", ["reslab"])
         from reslab.commands.train import main
 
-        assert main(["-m", *SMALL, "shortcut=none,identity", "depth=8,14"]) == 0
-        main([*SMALL, "depth=14", "shortcut=none", "recipe.lr=1e20", "seed=1"])
+        assert main(["-m", *SMALL, "probes=off", "shortcut=none,identity", "depth=8,14"]) == 0
+        main([*SMALL, "probes=off", "depth=14", "shortcut=none", "recipe.lr=1e20", "seed=1"])
     return folder / "outputs"
 
 
