@@ -77,7 +77,7 @@ def _protocol(answered: Answer) -> str:
 
 def _origins(answered: Answer) -> list[str]:
     """Commands with their runs; commit, versions and hardware once, and a table only of what differs."""
-    made = origins(answered).with_columns(pl.col("command").map_elements(_portable, return_dtype=pl.String))
+    made = origins(answered).with_columns(pl.col("command").map_elements(portable, return_dtype=pl.String))
     if made.is_empty():
         return []
     common, rest = alike(made)
@@ -112,7 +112,7 @@ def _listed(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _portable(command: str) -> str:
+def portable(command: str) -> str:
     """The command without what names a folder of one machine."""
     try:
         words = shlex.split(command)

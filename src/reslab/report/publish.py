@@ -10,7 +10,7 @@ import polars as pl
 from reslab.analysis.answer import Answer
 from reslab.report.drawing import Drawing
 from reslab.report.evidence import ENDED, following
-from reslab.report.notebook import notebook
+from reslab.report.notebook import notebook, portable
 from reslab.report.panels import PANELS, Panel
 from reslab.report.write import TABLES
 
@@ -58,7 +58,8 @@ def publish(answered: Answer, drawn: Sequence[tuple[Panel, Drawing | None]], rep
     """README.md, results.csv (one row per run, no local paths), one CSV per table, figures/*.png."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     files = [folder / "results.csv"]
-    answered.runs.drop("folder").write_csv(files[0])
+    portably = pl.col("command").map_elements(portable, return_dtype=pl.String)
+    answered.runs.drop("folder").with_columns(portably).write_csv(files[0])
     for name in TABLES:
         path, table = folder / f"{name}.csv", getattr(answered, name)
         if name == "runs":
