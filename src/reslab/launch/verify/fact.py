@@ -13,9 +13,9 @@ class Tolerance:
     """How far a measured number may lie from the expected one."""
 
     kind: Literal["exact", "share", "distance", "factor", "above", "below"]
-    size: float = 0.0
+    size: float | int = 0.0
 
-    def holds(self, expected: float, measured: float) -> bool:
+    def holds(self, expected: float | int, measured: float | int) -> bool:
         """Whether it lies near enough; nothing is near a number that is not finite."""
         if not math.isfinite(measured):
             return False
@@ -42,17 +42,17 @@ class Tolerance:
 EXACT, ABOVE, BELOW = Tolerance("exact"), Tolerance("above"), Tolerance("below")
 
 
-def share(size: float) -> Tolerance:
+def share(size: float | int) -> Tolerance:
     """Relative to the expected number."""
     return Tolerance("share", size)
 
 
-def distance(size: float) -> Tolerance:
+def distance(size: float | int) -> Tolerance:
     """In the unit of the number."""
     return Tolerance("distance", size)
 
 
-def factor(size: float) -> Tolerance:
+def factor(size: float | int) -> Tolerance:
     """Up to so many times smaller or larger."""
     return Tolerance("factor", size)
 
@@ -63,8 +63,8 @@ class Fact:
 
     law: str
     source: str
-    expected: float
-    measured: float
+    expected: float | int
+    measured: float | int
     tolerance: Tolerance
 
     @property

@@ -7,6 +7,8 @@ import torch
 from reslab.launch.verify.fact import ABOVE, BELOW, EXACT, Fact, distance, factor
 from reslab.launch.verify.real import geometric_mean, name, real_net, smooth
 from reslab.launch.verify.toy import value
+from reslab.nets import identity_padding
+from reslab.nets.build import Net
 from reslab.probes import branches, signal
 from reslab.probes.reading import Reading
 
@@ -26,6 +28,7 @@ BRANCHES = {20: (0.86, 0.54), 56: (0.285, 0.16)}  # last unit of the first stage
 def facts() -> Iterator[Fact]:
     """Nets of He 2015, section 4.2, on smooth random images, 128 in one chunk."""
     yield from _pairs()
+    yield from _padding()
     yield from _responses()
     yield from _ratios()
     yield from _deep()
@@ -48,6 +51,19 @@ def _pairs() -> Iterator[Fact]:
     )
 
 
+def _padding() -> Iterator[Fact]:
+    """Plain-20 made 36 layers deeper by units that are the identity, after its norms have seen some images."""
+    shallow, deep, images = real_net("none", 20), real_net("none", 56, seed=1), smooth(IMAGES, seed=0).images
+    assert isinstance(shallow, Net)
+    assert isinstance(deep, Net)
+    with torch.no_grad():
+        shallow.train()(images)
+        identity_padding.pad(shallow, deep, images)
+        apart = [(shallow.train(mode)(images) - deep.train(mode)(images)).abs().max().item() for mode in (False, True)]
+    yield Fact("plain-20 padded to 56 layers, eval mode: largest |dy|", "He 2015, section 1", 0, apart[0], EXACT)
+    yield Fact("the same in train mode", "He 2015, section 1", 0, apart[1], distance(1e-4))
+
+
 def _responses() -> Iterator[Fact]:
     for shortcut, depth in (("none", 20), ("identity", 20), ("identity", 56)):
         found = branches.branch_ratio(real_net(shortcut, depth), smooth(IMAGES, seed=0), bn="train")
@@ -58,7 +74,7 @@ def _responses() -> Iterator[Fact]:
             n = depth // 6
             for at, expected in zip((f"trunk.0.{n - 1}", f"trunk.2.{n - 1}"), BRANCHES[depth], strict=True):
                 law = f"{name(shortcut, depth)}: branch / shortcut variance at {at}"
-                yield Fact(law, BEFORE, expected, value(found, at, "variance_ratio"), factor(2))
+                yield Fact(law, BEFORE, expected, value(found, at, "variance_ratio"), factor(2.0))
 
 
 def _ratios() -> Iterator[Fact]:
@@ -67,7 +83,7 @@ def _ratios() -> Iterator[Fact]:
         for statistic, expected in zip(("gradient_ratio", "weight_gradient_ratio"), ratios, strict=True):
             what = "weight gradient" if statistic.startswith("weight") else "gradient"
             measured = geometric_mean([value(one, "trunk", statistic) for one in found])
-            yield Fact(f"{name(shortcut, depth)}: {what}, first / last", BEFORE, expected, measured, factor(2))
+            yield Fact(f"{name(shortcut, depth)}: {what}, first / last", BEFORE, expected, measured, factor(2.0))
 
 
 def _deep() -> Iterator[Fact]:
