@@ -24,7 +24,13 @@ from settings import ROOT
 
 STEPS = 24
 GRID = ("-m", "depth=8", "width=4", f"recipe.steps={STEPS}", "evaluation.points=4", "checkpoint_every=5")
-GRID += ("trainer.threads=1", "tracking=disabled", "trust=[faults]", "+callbacks.faults._target_=faults.inject.Faults")
+GRID += (
+    "trainer.threads=1",
+    "probes=off",
+    "tracking=disabled",
+    "trust=[faults]",
+    "+callbacks.faults._target_=faults.inject.Faults",
+)
 """Rows are due at 6, 12, 18, 24 and checkpoints at 5, 10, 15, 20."""
 OF_THE_MOMENT = ("times", "images_per_second", "probes", "attempt", "hardware", "command", "commit")
 PATIENCE = 120.0  # seconds; that the machine is busy is no fault

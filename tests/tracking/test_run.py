@@ -42,7 +42,7 @@ def records(file):
 
 @pytest.mark.real("W&B offline, file read back")
 def test_the_offline_file_mirrors_the_record(train, tmp_path):
-    small = [word for word in SMALL if not word.startswith("tracking")]
+    small = [word for word in SMALL if not word.startswith("tracking")] + ["probes=off"]
     assert train("-m", *small, "seed=0,1", "shortcut=none") == 0
     files = sorted(tmp_path.glob("outputs/wandb/offline-run-*/*.wandb"))
     assert len(files) == 2

@@ -8,6 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from probes import slow
+from reslab import api
+from reslab.probes.signal import signal_propagation
 from reslab.report import workspace as module
 from reslab.report.panels import PANELS, Panel, Tracked
 from reslab.runs.folder import read_json
@@ -27,7 +30,7 @@ OWN = (
         "test", "Test", "depth", lambda _: None, tracked=Tracked("scatter", "params", ("final/test_error",), "depth")
     ),
 )
-ORDER = ("Verdict", "Depth", "Curves", "Cells")
+ORDER = ("Verdict", "Depth", "Curves", "Instrument", "Cells")
 
 
 def made(panels=OWN, **changed):
@@ -118,7 +121,9 @@ def test_nested_keys_are_refused():
 
 def test_every_key_of_our_panels_is_one_that_a_run_sends(finished_run):
     rows, result = read_rows(finished_run / "metrics.jsonl"), read_json(finished_run / "result.json")
+    full = signal_propagation(api.net("depth=14", "width=4"), slow.batch(), bn="train")  # of a run with probes=full
     sent = {key for row in rows for key in row} | set(mirror.summary(result))
+    sent |= {f"probes/signal_propagation/train/{reading.statistic}" for reading in full if reading.layer == "trunk"}
     for panel in PANELS:
         if panel.tracked is not None:
             tracked = panel.tracked
