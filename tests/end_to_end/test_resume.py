@@ -13,7 +13,8 @@ from reslab.runs.folder import read_json
 from reslab.runs.record import read_rows
 from reslab.runs.status import state
 
-OVERRIDES = ("depth=8", "width=4", "recipe.steps=24", "evaluation.points=4", "checkpoint_every=5", "tracking=disabled")
+OVERRIDES = ("depth=8", "width=4", "recipe.steps=24", "evaluation.points=4", "checkpoint_every=5", "probes=off")
+OVERRIDES += ("tracking=disabled",)
 
 
 def job(outputs, *overrides):
