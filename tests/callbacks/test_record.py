@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reslab import probes
+from reslab.launch import worker
 from reslab.launch.ranks import Place
 from reslab.launch.worker import Run
 from reslab.runs.folder import RunFolder, read_json
@@ -145,9 +146,12 @@ def test_a_resumed_run_has_bitwise_the_readings_of_one_that_went_through(train, 
             return real(self, step)
 
         patch.setattr(ImageData, "batch", batch)
+        opened, rows = [], worker.Rows
+        patch.setattr(worker, "Rows", lambda *settings: opened.append(rows(*settings)) or opened[-1])
         patch.setattr("reslab.launch.instruments.Instruments.on_exception", lambda *_: None)  # as if it were SIGKILL
         with pytest.raises(KilledError):
             run()
+        opened[-1].close()
     assert (folder.checkpoints / "last.ckpt").exists() is True
     run()
     assert read_json(folder.result)["weights"] == read_json(whole.result)["weights"]
