@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 
 from reslab.launch.verify import nets, propagation, turning
 from reslab.launch.verify.fact import ABOVE, BELOW, EXACT, Fact, Topic, distance, factor, share
@@ -100,6 +101,13 @@ def test_a_broken_branch_probe_fails_it(monkeypatch, what):
 
     monkeypatch.setattr(branches, "moments", broken)
     assert failed(next_of(propagation.residual_facts(), 12))
+
+
+def test_a_variance_of_a_sample_fails_it(monkeypatch):
+    """With n - 1: sixteen images after BatchNorm would have the variance 16/15."""
+    var_mean = torch.var_mean
+    monkeypatch.setattr(torch, "var_mean", lambda h, dim, correction: var_mean(h, dim=dim, correction=1))
+    assert "variance of a channel after BatchNorm" in failed(propagation._linear())
 
 
 def next_of(facts, many=2):

@@ -40,7 +40,7 @@ def laws(record: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([row for row in rows if row["law"]], schema=SCHEMA)
 
 
-def number(value: float | None) -> str:
+def number(value: int | float | None) -> str:
     """A count with all its digits, anything else with five; a number that is not finite as such."""
     if value is None or not math.isfinite(value):
         return "not a number"
