@@ -4,7 +4,8 @@ Every function is the identity where a run has one process, so callers need not 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -27,8 +28,24 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
+_aside = False
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Within the block this process acts as if it were the only one: the others are not asked, and may go on."""
+    global _aside
+    _aside = True
+    try:
+        yield
+    finally:
+        _aside = False
+
+
 def size() -> int:
     """How many ranks there are."""
+    if _aside:
+        return 1
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 

@@ -8,13 +8,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from reslab import probes
+from reslab.data.module import ImageData
 from reslab.launch import worker
+from reslab.launch.compose import compose
 from reslab.launch.ranks import Place
 from reslab.launch.worker import Run
 from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.integrity import RESULT
+from reslab.runs.reading import read_config
 from reslab.runs.readings import read_readings, readings_file
 from reslab.runs.record import read_rows
 from settings import SMALL
@@ -44,6 +48,28 @@ def trained(train, tmp_path, name, *overrides, code=0):
 def without_probes(folder):
     rows = [{k: v for k, v in row.items() if not k.startswith("probes/")} for row in read_rows(folder.metrics)]
     return [row for row in rows if len(row) > 4]  # more than schema, attempt, step, samples
+
+
+class KilledError(Exception):
+    """Instead of SIGKILL, in this process."""
+
+
+def stop_at(folder, step, monkeypatch):
+    """Train the run of a folder until it has made so many steps; nothing is written on the way out."""
+    with monkeypatch.context() as patch:
+        batch, rows, opened = ImageData.batch, worker.Rows, []
+
+        def killing(self, at):
+            if at == step:
+                raise KilledError
+            return batch(self, at)
+
+        patch.setattr(ImageData, "batch", killing)
+        patch.setattr(worker, "Rows", lambda *settings: opened.append(rows(*settings)) or opened[-1])
+        patch.setattr("reslab.launch.instruments.Instruments.on_exception", lambda *_: None)
+        with pytest.raises(KilledError):
+            Run(folder, read_config(folder.config), Place()).execute()
+        opened[-1].close()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16-mixed"])
@@ -125,39 +151,44 @@ def test_a_resumed_run_has_bitwise_the_readings_of_one_that_went_through(train, 
     folder.path.mkdir(parents=True)
     text = whole.config.read_text().replace(str(tmp_path / "whole"), str(tmp_path / "part"))
     folder.config.write_text(text)
-    from reslab.runs.reading import read_config
-
-    config = read_config(folder.config)
-
-    class KilledError(Exception):
-        pass
-
-    def run():
-        Run(folder, config, Place()).execute()
-
-    with monkeypatch.context() as patch:
-        from reslab.data.module import ImageData
-
-        real = ImageData.batch
-
-        def batch(self, step):
-            if step == stop:
-                raise KilledError
-            return real(self, step)
-
-        patch.setattr(ImageData, "batch", batch)
-        opened, rows = [], worker.Rows
-        patch.setattr(worker, "Rows", lambda *settings: opened.append(rows(*settings)) or opened[-1])
-        patch.setattr("reslab.launch.instruments.Instruments.on_exception", lambda *_: None)  # as if it were SIGKILL
-        with pytest.raises(KilledError):
-            run()
-        opened[-1].close()
-    assert (folder.checkpoints / "last.ckpt").exists() is True
-    run()
+    stop_at(folder, stop, monkeypatch)
+    assert (folder.checkpoints / "last.ckpt").exists()
+    Run(folder, read_config(folder.config), Place()).execute()
     assert read_json(folder.result)["weights"] == read_json(whole.result)["weights"]
     one, other = (read_readings(f).sort("probe", "step", maintain_order=True) for f in (whole, folder))
     assert one.equals(other)
     shutil.rmtree(folder.path)
+
+
+@pytest.mark.filterwarnings("ignore:The `srun` command", "ignore::FutureWarning", "ignore:You.re resuming")
+def test_a_run_that_began_without_probes_goes_on_with_them(train, tmp_path, monkeypatch):
+    """Its norms at step 0 are unknown then, and said to be; nothing else is lost."""
+    folder = trained(train, tmp_path, "off", "probes=off")
+    whole = read_json(folder.result)["weights"]
+    folder.result.unlink()
+    shutil.rmtree(folder.checkpoints)
+    stop_at(folder, 7, monkeypatch)
+    light = OmegaConf.to_container(compose("train", [*RUN, "probes=light"])[0].probes, resolve=True)
+    Run(folder, read_config(folder.config) | {"probes": light}, Place()).execute()
+    found = read_readings(folder)
+    assert found["step"].unique().sort().to_list() == [8, 13, 14]
+    growth = found.filter(statistic="norm_growth")["value"].to_list()
+    assert growth
+    assert all(math.isnan(value) for value in growth)
+    assert not any(math.isnan(value) for value in found.filter(statistic="angle")["value"])
+    assert read_json(folder.result)["weights"] == whole
+
+
+def test_a_probe_of_ones_own(train, tmp_path, monkeypatch):
+    (tmp_path / "mylab.py").write_text(
+        "from reslab.probes.reading import Reading\n\n\ndef weights(net, batch, *, times):\n"
+        "    return [Reading('trunk', 'weights', times * sum(p.numel() for p in net.parameters()), None)]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = "+probes.of_net={weights: {_target_: mylab.weights, _partial_: true, times: 2.0}}"
+    folder = trained(train, tmp_path, "own", "trust=[mylab]", own, "probes.at=[3]")
+    found = read_readings(folder).filter(probe="weights/train")
+    assert found.select("step", "layer", "value").rows() == [(3, "trunk", 2.0 * read_json(folder.result)["params"])]
 
 
 def test_a_net_without_convolutions_has_nothing_to_say(train, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from reslab.data.normalise import channel
 from reslab.data.plan import Plan
 from reslab.launch.compose import compose
 from reslab.launch.freeze import Freezer
-from reslab.runs.folder import read_json
+from reslab.runs.folder import RunFolder, read_json
+from reslab.runs.readings import read_readings
 from reslab.runs.record import read_rows
 
 RUN = ("depth=8", "width=4", "recipe.steps=50", "recipe.lr=0.01", "recipe.warmup.steps=0", "evaluation.points=5")
@@ -51,6 +52,25 @@ def test_two_ranks_follow_one(train, tmp_path, norm):
             if name in mine:
                 assert theirs[name] == pytest.approx(mine[name], rel=_tolerance(mine)), f"{name} at {mine['step']}"
     assert one["train"]["n"] == two["train"]["n"] == 1200
+
+
+@pytest.mark.real("two gloo ranks")
+def test_probes_leave_two_ranks_alone_and_see_what_one_rank_sees(train, tmp_path):
+    words = ("trainer=ddp", "shortcut=identity", "recipe.steps=12", "probes.images=64", "probes.chunk=32")
+    results = {}
+    for name, (devices, probes) in {"off": (2, "off"), "two": (2, "full"), "one": (1, "full")}.items():
+        own = (*words, f"devices={devices}", f"probes={probes}")
+        results[name], _ = trained(train, tmp_path, name, *own)
+    assert results["off"]["weights"] == results["two"]["weights"]
+    keys = ["step", "probe", "layer", "statistic"]
+    one, two = (
+        read_readings(RunFolder(next((tmp_path / name / "runs").glob("*/seed=0")))).sort(keys)
+        for name in ("one", "two")
+    )
+    assert one.select(keys).equals(two.select(keys))
+    for row, other in zip(one.iter_rows(named=True), two.iter_rows(named=True), strict=True):
+        if row["step"] == 0 or row["statistic"] == "angle":
+            assert other["value"] == pytest.approx(row["value"], rel=1e-3, nan_ok=True)
 
 
 def test_norms_of_each_rank_are_another_cell_and_the_folder_says_so(train, tmp_path):

@@ -12,7 +12,6 @@ from hydra.types import RunMode
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 
-from reslab.commands.evaluate import _quoted
 from reslab.launch import errors
 from reslab.launch.compose import Composer, compose, known_keys
 from reslab.launch.construct import PARTS, construct, targets
@@ -20,6 +19,7 @@ from reslab.launch.errors import explain
 from reslab.launch.freeze import resolve
 from reslab.launch.paths import conf_folder
 from reslab.launch.secrets import without_secrets
+from reslab.launch.words import quoted
 from reslab.runs.identity import label
 from security.counts import fuzzed
 from security.hostile import WORDS, only_clear_errors
@@ -99,7 +99,7 @@ def test_a_folder_on_the_command_line_is_itself(composers, folder):
     if folder[:1] in ("'", '"') or not folder.strip() or "\\" in folder or "${" in folder:
         return
     with only_clear_errors():
-        assert composers["evaluate"].point([_quoted(f"run={folder}")])[0]["run"] == folder
+        assert composers["evaluate"].point([quoted(f"run={folder}")])[0]["run"] == folder
 
 
 names = st.one_of(

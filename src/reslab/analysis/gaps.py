@@ -18,6 +18,7 @@ from reslab.analysis.study import POINTS, Study
 from reslab.analysis.verdict import LEVEL, Family, Key, Look, Sample, Settled, settle
 
 DEGRADES, FINE, UNDECIDED = "degrades", "does not degrade", "undecided"
+NOTHING = "no run of the shallower depth learned, so there is nothing that depth could have taken away"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def _gap(
     lower, upper = (settled.lower, settled.upper) if settled else interim(deep, list(seen.values()))
     verdict = settled.word(study.delta / POINTS, DEGRADES, FINE) if settled else UNDECIDED
     n = min(len(deep.values), len(shallow.values))
+    nothing = verdict == FINE and shallow.failures == len(shallow.values)  # that learned: none of it could be lost
+    verdict = UNDECIDED if nothing else verdict
     return Gap(
         shortcut=key[0],
         depth=key[1],
@@ -108,7 +111,7 @@ def _gap(
         method=compare(deep, shallow).method if n > 1 else "one seed",
         failures=deep.failures + shallow.failures,
         verdict=verdict,
-        needed="" if verdict != UNDECIDED else needed(deep, shallow, settled, study),
+        needed=NOTHING if nothing else "" if verdict != UNDECIDED else needed(deep, shallow, settled, study),
     )
 
 

@@ -119,7 +119,7 @@ def badge(judged: Sequence[Judged], rows: Sequence[Cause], matrix: Matrix) -> Ba
     told = {row.intervention for _, row in supported}
     lines += [f"{row.intervention}: {row.verdict}, {share(row)}; {shallow(row)}" for row in _others(own, told)]
     for word in ("against", UNDECIDED, UNTESTED):
-        keys = [h.key for h, w in weighed if w.verdict == word]
+        keys = [_named(h, w) for h, w in weighed if w.verdict == word]
         lines += [f"{word}: {', '.join(keys)}"] if keys else []
     n = min(row.n for row in own)
     where = f"depth {depth} against {own[0].against}, at {main.context.words}, n = {n}"
@@ -128,6 +128,12 @@ def badge(judged: Sequence[Judged], rows: Sequence[Cause], matrix: Matrix) -> Ba
     runs = tuple(folder for context in contexts for folder in folders(context, cells))
     word = f"{supported[0][0].key}: {supported[0][0].claim}" if supported else "undecided"
     return Badge("WHY", word, where, tuple(lines), n, runs)
+
+
+def _named(hypothesis: Hypothesis, weighed: Weighed) -> str:
+    """Its key; with what must be seen elsewhere, where a verdict was given that rests on it."""
+    rests = hypothesis.reading and weighed.verdict not in (UNDECIDED, UNTESTED)
+    return f"{hypothesis.key} ({hypothesis.reading})" if rests else hypothesis.key
 
 
 def _others(rows: Sequence[Cause], told: set[str]) -> list[Cause]:

@@ -73,7 +73,8 @@ class Record(pl.Callback):
         began = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit()
         assert isinstance(module, Classifier)
-        self._keep(step, self.name, self._probe(module.net, self._show(data)))
+        with world.aside():  # synchronised norms would wait for ranks that do not measure
+            self._keep(step, self.name, self._probe(module.net, self._show(data)))
         self.seconds += time.perf_counter() - began
 
 
@@ -130,7 +131,8 @@ class RecordStep(pl.Callback):
         after = _convolutions(pl_module)
         gradients = {n: torch.zeros_like(w) if w.grad is None else w.grad for n, w in after.items()}
         settings = _settings(trainer.optimizers[0], after)
-        readings = self._probe(self._before, after, gradients, initial=self._initial, **settings)
+        initial = self._initial or dict.fromkeys(after, float("nan"))  # the run began without this probe
+        readings = self._probe(self._before, after, gradients, initial=initial, **settings)
         self._keep(batch.stop, self.name, readings)
         self._before = {}
         self.seconds += time.perf_counter() - began

@@ -18,6 +18,7 @@ from reslab.launch.checks import whole
 from reslab.launch.compose import compose
 from reslab.launch.evidence import weights_hash
 from reslab.launch.freeze import resolve_verb
+from reslab.launch.here import unfetched
 from reslab.launch.measure import as_record
 from reslab.launch.padded import calibration, pad, training_images
 from reslab.launch.probing.pace import Pace
@@ -33,7 +34,7 @@ from reslab.training.line import barrier, between
 
 def main(arguments: list[str]) -> int:
     """Make the net, measure that it computes the same, and keep it as a folder that `reslab evaluate` can read."""
-    composed, _ = compose("construct", [_quoted(word) for word in arguments])
+    composed, _ = compose("construct", [quoted(word) for word in arguments])
     config, out = resolve_verb(composed), Console(highlight=False)
     for key, least in (("depth", 1), ("images", 1), ("points", 2)):
         whole(key, config[key], least)
@@ -73,10 +74,6 @@ def _construct(source: RunFolder, config: dict[str, Any], out: Console) -> None:
     _next(folder, source, shallow.config, config["depth"], out)
 
 
-def _quoted(word: str) -> str:
-    return "to" + quoted(f"run{word[2:]}")[3:] if word.startswith("to=") else quoted(word)
-
-
 def _other(config: dict[str, Any], shallow: dict[str, Any]) -> api.Trained | None:
     """The run at the other end of the line; ValueError unless it has the shape of the net to be made."""
     if config["to"] is None:
@@ -91,11 +88,9 @@ def _other(config: dict[str, Any], shallow: dict[str, Any]) -> api.Trained | Non
 
 
 def _frozen(source: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The run's config with the new depth, for data that are here: what a folder names is not fetched."""
-    data = source["data"]
-    local = {"download": False} if "download" in data["source"] else {}
-    changed = {"depth": config["depth"], "intervention": {}, "outputs": str(Path(config["outputs"]).absolute())}
-    return source | changed | {"data": data | {"source": data["source"] | local}}
+    """The run's config with the new depth, for data that are here."""
+    outputs = str(Path(config["outputs"]).absolute())
+    return unfetched(source) | {"depth": config["depth"], "intervention": {}, "outputs": outputs}
 
 
 def _facts(shallow: api.Trained, deep: api.Trained, images: Part, batch: Part, out: Console) -> dict[str, Any]:

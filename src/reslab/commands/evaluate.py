@@ -17,7 +17,9 @@ from reslab.data.split import stratified
 from reslab.launch.build import read_data
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
+from reslab.launch.here import outputs_of, unfetched
 from reslab.launch.measure import as_record
+from reslab.launch.words import quoted
 from reslab.runs.folder import RunFolder, file_name, read_json, write_json
 from reslab.runs.integrity import SCORE
 from reslab.training.evaluate import Score, evaluate
@@ -25,7 +27,7 @@ from reslab.training.evaluate import Score, evaluate
 
 def main(arguments: list[str]) -> int:
     """Print recorded and measured errors side by side, and keep them in the run folder."""
-    composed, choices = compose("evaluate", [_quoted(word) for word in arguments])
+    composed, choices = compose("evaluate", [quoted(word) for word in arguments])
     config = resolve_verb(composed)
     folder = RunFolder(Path(config["run"]).absolute())
     trained = api.load(folder.path, trust=config["trust"])
@@ -33,8 +35,8 @@ def main(arguments: list[str]) -> int:
     own = "data" not in config
     try:
         name = trained.config["choices"]["data"] if own else choices["data"]
-        frozen = _own(trained.config) if own else _with_data(trained.config, config["data"], config["trust"])
-        parts = _parts(frozen | {"outputs": str(_outputs(folder)), "trust": config["trust"]}, own)
+        frozen = unfetched(trained.config) if own else _with_data(trained.config, config["data"], config["trust"])
+        parts = _parts(frozen | {"outputs": str(outputs_of(folder)), "trust": config["trust"]}, own)
         measured = {key: _measure(trained, arrays) for key, arrays in parts.items()}
     except (ValueError, OSError):
         raise
@@ -50,25 +52,6 @@ def main(arguments: list[str]) -> int:
     write_json(target, {"data": name, "measured": time.time(), **record})
     print(f"wrote {target}")
     return 0
-
-
-def _quoted(argument: str) -> str:
-    """A folder's name holds `seed=0`, which Hydra would read as an override of its own."""
-    name, _, value = argument.partition("=")
-    quote = "\\'"
-    return f"run='{value.replace(chr(39), quote)}'" if name == "run" and value[:1] not in ("'", '"') else argument
-
-
-def _outputs(folder: RunFolder) -> Path:
-    """Where the folder lies now: its config may name a place of another machine, or of ours that it should not."""
-    return folder.path.parents[2] if folder.path.parents[1].name == "runs" else folder.path
-
-
-def _own(frozen: dict[str, Any]) -> dict[str, Any]:
-    """The run's own data, if they are here: what a folder names is not fetched."""
-    data = frozen["data"]
-    fetched = {"download": False} if "download" in data["source"] else {}
-    return frozen | {"data": data | {"source": data["source"] | fetched}}
 
 
 def _with_data(frozen: dict[str, Any], data: dict[str, Any], trust: list[str]) -> dict[str, Any]:

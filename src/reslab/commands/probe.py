@@ -11,6 +11,7 @@ from reslab.analysis import lesions
 from reslab.launch.checks import whole
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
+from reslab.launch.here import outputs_of, unfetched
 from reslab.launch.probing.grid import AXES, points
 from reslab.launch.words import listed, quoted
 from reslab.runs.folder import RunFolder, write_json
@@ -71,7 +72,8 @@ def _lesion(config: dict[str, Any], out: Console) -> int:
     folder = RunFolder(Path(config["run"]).absolute())
     trained = api.load(folder.path, trust=config["trust"])
     folder.check_links()
-    rows = study(trained.net, trained.normalisation, _here(trained.config, folder, config["trust"]), config, out)
+    frozen = unfetched(trained.config) | {"outputs": str(outputs_of(folder)), "trust": config["trust"]}
+    rows = study(trained.net, trained.normalisation, frozen, config, out)
     file = write_lesions(folder, rows)
     _said(rows, out)
     settings = {key: config[key] for key in ("draws", "seed", "images", "fresh_images")}
@@ -79,15 +81,6 @@ def _lesion(config: dict[str, Any], out: Console) -> int:
     write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": summary})
     out.print(f"wrote {file} and lesion.json beside it; the figure is in: reslab report experiment=NAME", markup=False)
     return 0
-
-
-def _here(frozen: dict[str, Any], folder: RunFolder, trust: list[str]) -> dict[str, Any]:
-    """The run's own data, as far as they are here: what a folder names is not fetched, its places are where it lies."""
-    data = frozen["data"]
-    local = {"download": False} if "download" in data["source"] else {}
-    outputs = folder.path.parents[2] if folder.path.parents[1].name == "runs" else folder.path
-    changed = {"data": data | {"source": data["source"] | local}, "outputs": str(outputs), "trust": trust}
-    return frozen | changed
 
 
 def _said(rows: Any, out: Console) -> None:

@@ -16,12 +16,13 @@ from reslab.launch.engines import Local
 from reslab.launch.freeze import Freezer
 from reslab.launch.paths import conf_folder
 from reslab.launch.sweep import Sweep
+from reslab.launch.words import quoted
 from reslab.runs.plan import plan_file
 
 
 def main(arguments: list[str], *, listing: Callable[[Sweep], None] | None = None) -> int:
     """Compose with Hydra, run, and end with the table; with `listing` nothing runs, and it gets the sweep instead."""
-    plan_only = listing is not None
+    plan_only, arguments = listing is not None, [quoted(word) for word in arguments]
     sweep = Sweep(plan_only=plan_only)
 
     def task(config: DictConfig) -> None:

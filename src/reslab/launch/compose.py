@@ -7,6 +7,7 @@ behind `+` and `++`.
 import difflib
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import initialize_config_dir
@@ -89,17 +90,23 @@ class Composer:
         return self._bases[groups]
 
 
-def compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
-    """One config outside a Hydra application (other verbs, notebooks), checked as a sweep's points are."""
+@contextmanager
+def composer(verb: str) -> Iterator[Composer]:
+    """For points of a verb outside a Hydra application; a notebook or an application around us keeps its own."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
-            master = loader.load_configuration(verb, [], RunMode.RUN)
-            return Composer(loader, master).point(list(overrides))
+            yield Composer(loader, loader.load_configuration(verb, [], RunMode.RUN))
     finally:
-        GlobalHydra.instance().hydra = outer  # a notebook or an application around us keeps its own
+        GlobalHydra.instance().hydra = outer
+
+
+def compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
+    """One config outside a Hydra application (other verbs, notebooks), checked as a sweep's points are."""
+    with composer(verb) as one:
+        return one.point(list(overrides))
 
 
 def known_keys(verb: str, arguments: Sequence[str]) -> dict[str, Any]:

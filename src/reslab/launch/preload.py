@@ -1,7 +1,7 @@
 """Imported by the fork server and nothing else, since it acts on import: loads everything, uses nothing.
 
 A run then starts by a fork, in milliseconds instead of four seconds. A parallel torch operation here would hang
-every child, so the server must be single-threaded at the end.
+every child, so nothing here may compute; a thread that an import begins is named.
 """
 
 import gc

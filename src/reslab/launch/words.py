@@ -2,12 +2,15 @@
 
 from collections.abc import Collection
 
+FOLDERS = ("run", "to", "intervention.run")
+
 
 def quoted(argument: str) -> str:
     """`run=FOLDER` with quotes: a folder's name holds `seed=0`, which Hydra would read as an override of its own."""
     name, _, value = argument.partition("=")
     quote = "\\'"
-    return f"run='{value.replace(chr(39), quote)}'" if name == "run" and value[:1] not in ("'", '"') else argument
+    bare = name in FOLDERS and value != "" and value[:1] not in ("'", '"')
+    return f"{name}='{value.replace(chr(39), quote)}'" if bare else argument
 
 
 def listed(argument: str, keys: Collection[str]) -> str:

@@ -12,8 +12,7 @@ MODES = ("train", "eval")
 def copy_of(net: nn.Module, *, bn: str) -> nn.Module:
     """An eager fp32 copy without gradients and hooks, on the same device; `bn` is one of MODES (else ValueError).
 
-    The weights of a compiled net are its own net's; a norm that is synchronised over ranks becomes a local one, since
-    one rank measures alone.
+    The weights of a compiled net are its own net's.
     """
     if bn not in MODES:
         raise ValueError(f"bn={bn} is no mode of BatchNorm; use {' or '.join(MODES)}")

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from reslab.probes.reading import Reading
@@ -33,7 +32,7 @@ def update_geometry(
     if not before:
         return []
     equilibrium = equilibrium_angle(lr=lr, weight_decay=weight_decay, momentum=momentum)
-    rows = torch.stack([_of_layer(before[name], after[name], gradients[name]) for name in before]).tolist()
+    rows = _measured(*([table[name] for name in before] for table in (gradients, before, after)))
     readings, angles = [], []
     for name, (gradient, old, new, angle) in zip(before, rows, strict=True):
         angles.append(angle)
@@ -72,17 +71,21 @@ def norms(weights: Mapping[str, Tensor]) -> dict[str, float]:
     """Frobenius norms, in fp64."""
     if not weights:
         return {}
-    found = torch.stack([weight.detach().double().norm() for weight in weights.values()]).tolist()
+    found = torch.stack(torch._foreach_norm([weight.detach().double() for weight in weights.values()])).tolist()
     return dict(zip(weights, found, strict=True))
 
 
-def _of_layer(before: Tensor, after: Tensor, gradient: Tensor) -> Float[Tensor, " 4"]:
-    """Norms of gradient, old and new weight, and the angle: exact also where the arc cosine of a product fails."""
-    old, new = before.detach().double().flatten(), after.detach().double().flatten()
-    old_norm, new_norm = old.norm(), new.norm()
-    one, other = old / old_norm, new / new_norm
-    angle = 2 * torch.atan2((one - other).norm(), (one + other).norm())
-    return torch.stack([gradient.detach().double().norm(), old_norm, new_norm, angle])
+def _measured(gradients: list[Tensor], before: list[Tensor], after: list[Tensor]) -> list[list[float]]:
+    """Per layer: norms of gradient, old and new weight, and the angle, exact also where an arc cosine would fail.
+
+    All layers go through each operation together: a GPU would spend the time on launching kernels otherwise.
+    """
+    given, old, new = ([tensor.detach().double() for tensor in tensors] for tensors in (gradients, before, after))
+    lengths = [torch.stack(torch._foreach_norm(tensors)) for tensors in (given, old, new)]
+    one, other = (torch._foreach_div(t, list(n.unbind())) for t, n in ((old, lengths[1]), (new, lengths[2])))
+    apart, along = torch._foreach_sub(one, other), torch._foreach_add(one, other)
+    chord, sum_ = (torch.stack(torch._foreach_norm(tensors)) for tensors in (apart, along))
+    return torch.stack([*lengths, 2 * torch.atan2(chord, sum_)]).T.tolist()
 
 
 def _ratio(one: float, other: float) -> float:

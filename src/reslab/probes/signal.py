@@ -18,7 +18,7 @@ Found = dict[tuple[str, str], float]
 
 
 def signal_propagation(net: nn.Module, batch: ProbeBatch, *, bn: str) -> list[Reading]:
-    """Moments of activations, norms of gradients, and how fast both grow a layer (Yang et al. 2019; science of D2).
+    """Moments of activations, norms of gradients, and how fast both grow a layer (Yang et al. 2019).
 
     At the stem and after every unit: `second_moment` E[h²]; `variance`, the mean over channels of a channel's
     variance; `squared_mean`, that of its squared mean (Brock et al. 2021); `gradient_norm`, the Frobenius norm of the

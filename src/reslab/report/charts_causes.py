@@ -65,7 +65,7 @@ def _left(table: pl.DataFrame) -> pl.DataFrame:
         thick_low="own_low",
         thick_high="own_high",
         word=pl.when(pl.col("reason") == "").then("verdict").otherwise(pl.lit("no share")),
-        failed=pl.col("failed_with") + pl.col("failed_without"),
+        failed="failed_with",
         seeds="n",
     )
 

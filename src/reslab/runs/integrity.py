@@ -120,6 +120,7 @@ def _is_score(value: Any) -> bool:
 
 
 SCORE = Rule("a score: 0 <= errors <= n, error = errors / n, cross_entropy null or at least 0", _is_score)
+NOT_NEGATIVE = Rule("a number of at least 0", lambda value: number(value, least=0.0) is not None)
 RESULT = {
     "outcome": Rule(f"one of {', '.join(OUTCOMES)}", lambda value: value in OUTCOMES),
     **dict.fromkeys(("train", "train_fresh_norm", "validation", "test"), SCORE),
@@ -129,14 +130,9 @@ RESULT = {
     **dict.fromkeys(("reason", "evaluation_subset"), optional(TEXT)),
     **dict.fromkeys(("commit", "command", "weights"), TEXT),
     **dict.fromkeys(("versions", "split"), each(TEXT)),
-    "images_per_second": Rule("a number of at least 0", lambda value: number(value, least=0.0) is not None),
+    "images_per_second": NOT_NEGATIVE,
     "times": each(NUMBER),
-    "probes": table(
-        {"images": whole(), "batch": optional(TEXT)}
-        | dict.fromkeys(
-            ("seconds", "share"), Rule("a number of at least 0", lambda v: number(v, least=0.0) is not None)
-        )
-    ),
+    "probes": table({"images": whole(), "batch": optional(TEXT)} | dict.fromkeys(("seconds", "share"), NOT_NEGATIVE)),
     "hardware": table(
         dict.fromkeys(("device", "machine", "capability", "system"), TEXT)
         | {"threads": whole(1), "cores": optional(whole(1))}

@@ -4,14 +4,9 @@ import math
 from itertools import product
 from pathlib import Path
 
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-
-from reslab.launch.compose import Composer
+from reslab.launch.compose import composer
 from reslab.launch.freeze import Job
 from reslab.launch.local import freeze_all
-from reslab.launch.paths import conf_folder
 
 SHORTCUTS, DEPTHS, SEEDS = ("none", "identity"), range(8, 63, 6), 10
 NETS = len(SHORTCUTS) * len(DEPTHS)
@@ -39,11 +34,5 @@ def jobs(runs: int, outputs: Path) -> list[Job]:
     """Composed, checked and identified as `reslab train` does it."""
     swept = [[f"{key}={value}" for value in values.split(",")] for key, values in axes(runs).items()]
     points = [(*fixed(outputs), *point) for point in product(*swept)]
-    outer = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            return freeze_all(Composer(loader, loader.load_configuration("train", [], RunMode.RUN)), points)
-    finally:
-        GlobalHydra.instance().hydra = outer
+    with composer("train") as one:
+        return freeze_all(one, points)

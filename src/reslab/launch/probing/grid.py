@@ -5,14 +5,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-
-from reslab.launch.compose import Composer
+from reslab.launch.compose import composer
 from reslab.launch.construct import describe
 from reslab.launch.freeze import resolve
-from reslab.launch.paths import conf_folder
 from reslab.specs import cost
 
 AXES = ("depth", "shortcut", "order", "norm", "seed")
@@ -59,17 +54,10 @@ _LIKE = {
 
 
 def _composed(config: Mapping[str, Any]) -> Iterator[Point]:
-    outer = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            composer = Composer(loader, loader.load_configuration("train", [], RunMode.RUN))
-            for values in product(*(config[axis] for axis in AXES)):
-                place = dict(zip(AXES, values, strict=True))
-                frozen = resolve(*composer.point([*WITH, *(f"{axis}={value}" for axis, value in place.items())]))
-                spec = describe(frozen)
-                counts = cost(spec) if spec is not None else None
-                yield Point(place, frozen, float(counts.macs if counts is not None else place["depth"]))
-    finally:
-        GlobalHydra.instance().hydra = outer
+    with composer("train") as one:
+        for values in product(*(config[axis] for axis in AXES)):
+            place = dict(zip(AXES, values, strict=True))
+            frozen = resolve(*one.point([*WITH, *(f"{axis}={value}" for axis, value in place.items())]))
+            spec = describe(frozen)
+            counts = cost(spec) if spec is not None else None
+            yield Point(place, frozen, float(counts.macs if counts is not None else place["depth"]))
