@@ -56,7 +56,9 @@ def _init(config: dict[str, Any], out: Console) -> int:
     wide.print(_table("squared gradient norm per layer, towards the input; xi in layers; deepest nets", growth))
     out.print(init_grid.answer(ratios), markup=False)
     files = write_figures(figures(readings), folder / "figures", experiment="at initialisation")
-    out.print(f"wrote {folder}/readings.parquet, ratios.csv and {len(files)} files in figures/", markup=False)
+    out.print(
+        f"wrote {folder}/readings.parquet, ratios.csv and {len(files)} files in figures/", markup=False, soft_wrap=True
+    )
     out.print("what training makes of it: reslab train shortcut=none depth=56 probes=full", markup=False)
     return 0
 
@@ -79,7 +81,8 @@ def _lesion(config: dict[str, Any], out: Console) -> int:
     settings = {key: config[key] for key in ("draws", "seed", "images", "fresh_images")}
     summary = lesions.summary(rows, "lesion", "number", "swaps").to_dicts()
     write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": summary})
-    out.print(f"wrote {file} and lesion.json beside it; the figure is in: reslab report experiment=NAME", markup=False)
+    said = f"wrote {file} and lesion.json beside it; the figure is in: reslab report experiment=NAME"
+    out.print(said, markup=False, soft_wrap=True)
     return 0
 
 

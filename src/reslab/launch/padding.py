@@ -34,9 +34,7 @@ def fill_in(config: dict[str, Any]) -> None:
 def finished(folder: RunFolder, *, outcomes: tuple[str, ...] = ("trained",)) -> dict[str, Any]:
     """The result of a run that ended so and kept its weights; ValueError for any other folder."""
     if not folder.path.is_dir():
-        raise ValueError(
-            f"{folder.path} does not exist; run folders are outputs/runs/<label>-<hash>/seed=<n>, in quotes"
-        )
+        raise ValueError(f"{folder.path} does not exist; run folders are outputs/runs/<label>-<hash>/seed=<n>")
     result = read_json(folder.result)
     if result is None or not isinstance(result.get("weights"), str):
         raise ValueError(f"{folder.path} holds no finished run; train it first, or use the folder of another one")

@@ -65,7 +65,9 @@ def _chart(data: pl.DataFrame, chance: float) -> Any:
     ways = list(RETAKEN.values())
     dash = alt.StrokeDash("way:N", title="statistics", sort=ways, scale=alt.Scale(domain=ways, range=[[1, 0], [5, 3]]))
     y = alt.Y("median:Q", title=TITLE, scale=alt.Scale(domain=[0, 100]))
-    base = alt.Chart(shown).encode(x=alt.X("x:Q", title="units", axis=alt.Axis(grid=False, tickMinStep=1)))
+    base = alt.Chart(shown).encode(
+        x=alt.X("x:Q", title="number of units; place of the unit (first = 1)", axis=alt.Axis(grid=False, tickMinStep=1))
+    )
     tip = [alt.Tooltip("arm:N", title="shortcut"), "depth:Q", "way:N", "x:Q", "unit:N", "n:Q"]
     tip += [alt.Tooltip(f"{name}:Q", format=".1f") for name in ("median", "low", "high")]
     level = alt.Chart(shown).encode(x=alt.value(0), x2=alt.value("width"), y=alt.Y("chance:Q", title=TITLE))
