@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import vector_norm as norm
 
 from reslab.probes.reading import Reading
 
@@ -32,7 +34,8 @@ def update_geometry(
     if not before:
         return []
     equilibrium = equilibrium_angle(lr=lr, weight_decay=weight_decay, momentum=momentum)
-    rows = _measured(*([table[name] for name in before] for table in (gradients, before, after)))
+    layers = [_of_layer(gradients[name], before[name], after[name]) for name in before]
+    rows = _with_angle(torch.stack(layers)).tolist()
     readings, angles = [], []
     for name, (gradient, old, new, angle) in zip(before, rows, strict=True):
         angles.append(angle)
@@ -71,21 +74,23 @@ def norms(weights: Mapping[str, Tensor]) -> dict[str, float]:
     """Frobenius norms, in fp64."""
     if not weights:
         return {}
-    found = torch.stack(torch._foreach_norm([weight.detach().double() for weight in weights.values()])).tolist()
+    found = torch.stack([norm(weight.detach(), dtype=torch.float64) for weight in weights.values()]).tolist()
     return dict(zip(weights, found, strict=True))
 
 
-def _measured(gradients: list[Tensor], before: list[Tensor], after: list[Tensor]) -> list[list[float]]:
-    """Per layer: norms of gradient, old and new weight, and the angle, exact also where an arc cosine would fail.
+def _of_layer(gradient: Tensor, before: Tensor, after: Tensor) -> Float[Tensor, " 4"]:
+    """Norms of gradient, old and new weight, and the chord between both weights at length 1; all in fp64."""
+    old, new = before.detach().double(), after.detach().double()
+    old_norm, new_norm = norm(old), norm(new)
+    chord = norm((old / old_norm).sub_(new / new_norm))
+    return torch.stack([norm(gradient.detach(), dtype=torch.float64), old_norm, new_norm, chord])
 
-    All layers go through each operation together: a GPU would spend the time on launching kernels otherwise.
-    """
-    given, old, new = ([tensor.detach().double() for tensor in tensors] for tensors in (gradients, before, after))
-    lengths = [torch.stack(torch._foreach_norm(tensors)) for tensors in (given, old, new)]
-    one, other = (torch._foreach_div(t, list(n.unbind())) for t, n in ((old, lengths[1]), (new, lengths[2])))
-    apart, along = torch._foreach_sub(one, other), torch._foreach_add(one, other)
-    chord, sum_ = (torch.stack(torch._foreach_norm(tensors)) for tensors in (apart, along))
-    return torch.stack([*lengths, 2 * torch.atan2(chord, sum_)]).T.tolist()
+
+def _with_angle(rows: Float[Tensor, "layers 4"]) -> Float[Tensor, "layers 4"]:
+    """The chord as an angle, exact also where an arc cosine would fail: |u + v|^2 = 4 - |u - v|^2 at length 1."""
+    chord = rows[:, 3]
+    angle = 2 * torch.atan2(chord, (4 - chord.square()).clamp_min(0).sqrt())
+    return torch.cat([rows[:, :3], angle[:, None]], dim=1)
 
 
 def _ratio(one: float, other: float) -> float:
