@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -178,7 +177,6 @@ def test_a_plan_with_a_torn_last_line(outputs, capsys):
 
 def test_watching_ends_with_the_last_run(outputs, capsys, monkeypatch):
     """Lines without a terminal: one at the start, one when something changed, then the end."""
-    monkeypatch.setattr(status, "QUIET", 0.05)
     (folder,) = add(outputs, 1)
     first = outputs / read_plan(plan_file(outputs, "adhoc"))[0]["folder"]
     run_now(folder)
@@ -189,13 +187,13 @@ def test_watching_ends_with_the_last_run(outputs, capsys, monkeypatch):
         (folder / "config.yaml").write_text(text.replace("\nseed: 0\n", "\nseed: 1\n"))
         write_json(folder / "result.json", read_json(first / "result.json") | {"seed": 1})
 
-    later = threading.Timer(0.5, finish)
-    later.start()
+    looks = iter([lambda: None, finish])  # what happens between two looks
+    monkeypatch.setattr(status.time, "sleep", lambda seconds: next(looks)())
     assert main(["experiment=adhoc", "watch=true"]) == 0
-    later.join()
     lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
     assert lines[0].startswith("adhoc · 1 of 2 runs, 1 running")
-    assert lines[-1] == "adhoc · 2 of 2 runs"
+    assert lines[1] == "adhoc · 2 of 2 runs"
 
 
 def test_watching_on_a_terminal(outputs, monkeypatch):
