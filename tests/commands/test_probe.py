@@ -12,7 +12,7 @@ from reslab.commands.probe import main
 from reslab.launch.probing.init import smooth_images
 from reslab.probes.signal import signal_propagation
 from reslab.runs.folder import RunFolder, read_json
-from reslab.runs.lesions import read_lesions
+from reslab.runs.studies import read_study
 
 SMALL = ("depth=8", "shortcut=none,identity", "order=post", "norm=batch", "seed=0", "images=16")
 
@@ -87,7 +87,7 @@ def test_a_lesion_study_of_a_finished_run(finished_run, tmp_path, capsys):
     shutil.copytree(finished_run, run)
     weights = (run / "checkpoints/last.ckpt").read_bytes()
     assert main([f"run={run}", "probe=lesion", "draws=2", "images=50", "fresh_images=64", "seed=1"]) == 0
-    rows = read_lesions(RunFolder(run))
+    rows = read_study(RunFolder(run), "lesion")
     assert set(rows["lesion"]) == {"intact", "unit", "number"}  # one unit a stage: none can change places
     assert set(rows["statistics"]) == {"raw", "retaken"}
     assert set(rows["images"]) == {50}
@@ -96,7 +96,7 @@ def test_a_lesion_study_of_a_finished_run(finished_run, tmp_path, capsys):
     assert (record["draws"], record["seed"]) == (2, 1)
     again = rows
     assert main([f"run={run}", "probe=lesion", "draws=2", "images=50", "fresh_images=64", "seed=1"]) == 0
-    assert read_lesions(RunFolder(run)).equals(again)
+    assert read_study(RunFolder(run), "lesion").equals(again)
     assert "one unit deleted" in capsys.readouterr().out
 
 

@@ -10,7 +10,7 @@ from reslab.report import charts_lesion
 from reslab.report.figures import write_figures
 from reslab.report.panels import PANELS
 from reslab.runs.folder import RunFolder
-from reslab.runs.lesions import COLUMNS, lesions_file, read_lesions, schema, write_lesions
+from reslab.runs.studies import read_study, schema, study_file, write_study
 
 CELLS = {(s, d): [0.1, 0.2] for s in ("none", "identity") for d in (20, 56)}
 
@@ -24,8 +24,8 @@ def study(outputs, shortcut, depth, seed):
         rows += [("unit", way, f"trunk.0.{u}", u + 1, 1, 0, 0, 1.0, factor * lost(1), 300) for u in range(3)]
         rows += [("number", way, None, None, k, d, 0, 1.0, factor * lost(k), 300) for k in (1, 2) for d in range(4)]
         rows += [("order", way, None, None, 0, d, 1, 0.5, factor * lost(1), 300) for d in range(4)]
-    table = pl.DataFrame(rows, schema=[(name, schema()[name]) for name in COLUMNS], orient="row")
-    return write_lesions(RunFolder(outputs / "runs" / f"{shortcut}{depth}" / f"seed={seed}"), table)
+    table = pl.DataFrame(rows, schema=schema("lesion"), orient="row")
+    return write_study(RunFolder(outputs / "runs" / f"{shortcut}{depth}" / f"seed={seed}"), "lesion", table)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_it_becomes_a_picture(outputs, tmp_path):
 
 def test_without_studies_there_is_no_panel(outputs):
     assert charts_lesion.lesion(answer(outputs, "toy")) is None
-    assert read_lesions(RunFolder(outputs / "runs/none20/seed=0")).is_empty()
+    assert read_study(RunFolder(outputs / "runs/none20/seed=0"), "lesion").is_empty()
 
 
 def test_a_file_that_is_none_counts_as_absent(outputs):
     study(outputs, "none", 56, 0)
     folder = RunFolder(outputs / "runs/none56/seed=1")
     (folder.path / "probes").mkdir()
-    lesions_file(folder).write_text("no table")
+    study_file(folder, "lesion").write_text("no table")
     with pytest.raises(ValueError, match="cannot be read"):
-        read_lesions(folder)
+        read_study(folder, "lesion")
     assert set(lesions.gathered(answer(outputs, "toy")).rows["seed"]) == {0}

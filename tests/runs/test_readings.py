@@ -8,7 +8,7 @@ import pytest
 
 from reslab.probes.reading import Reading
 from reslab.runs.folder import RunFolder
-from reslab.runs.lesions import read_lesions
+from reslab.runs.studies import read_study
 from reslab.runs.readings import COLUMNS, Readings, read_readings, readings_file
 
 
@@ -51,7 +51,7 @@ def test_nothing_measured_is_an_empty_table_and_no_file(folder):
     Readings(folder, "abc-s0", until=-1).write()
     assert not readings_file(folder).exists()
     assert read_readings(folder).is_empty()
-    assert read_lesions(folder).is_empty()
+    assert read_study(folder, "lesion").is_empty()
 
 
 @pytest.mark.parametrize("kind", ["torn", "empty", "other columns", "link"])

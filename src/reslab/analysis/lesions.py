@@ -8,14 +8,14 @@ import polars as pl
 from reslab.analysis.answer import Answer
 from reslab.analysis.instrument import KEY, looked_at, seeds_said
 from reslab.runs.folder import RunFolder
-from reslab.runs.lesions import read_lesions, schema
+from reslab.runs.studies import read_study, schema
 
 FOUND = {"shortcut": pl.String, "depth": pl.Int64, "seed": pl.Int64}
 
 
 @dataclass(frozen=True)
 class Lesions:
-    """Rows as `runs.lesions`, with shortcut, depth and seed, of the deepest nets that were studied; seeds in words."""
+    """Rows as `runs.studies` has them, with shortcut, depth and seed, of the deepest nets that were studied; seeds in words."""
 
     rows: pl.DataFrame
     said: str
@@ -23,14 +23,14 @@ class Lesions:
 
 def gathered(answered: Answer) -> Lesions:
     """Of each shortcut, the deepest nets that have a lesion study; a file that cannot be read counts as absent."""
-    found = [pl.DataFrame(schema=FOUND | schema())]
+    found = [pl.DataFrame(schema=FOUND | schema("lesion"))]
     for row in looked_at(answered).iter_rows(named=True):
         try:
-            read = read_lesions(RunFolder(Path(str(row["folder"]))))
+            read = read_study(RunFolder(Path(str(row["folder"]))), "lesion")
         except ValueError:
             continue
         key = [pl.lit(row[name], dtype=FOUND[name]).alias(name) for name in KEY]
-        found.append(read.select(*key, *schema()))
+        found.append(read.select(*key, *schema("lesion")))
     rows = pl.concat(found)
     rows = rows.filter(pl.col("depth") == pl.col("depth").max().over("shortcut"))
     return Lesions(rows, seeds_said(rows))

@@ -1,13 +1,13 @@
 """`reslab probe probe=init`, or `reslab probe run=FOLDER probe=NAME`: measure nets without training them."""
 
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from reslab.analysis import lesions
 from reslab.launch.checks import whole
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
@@ -15,17 +15,20 @@ from reslab.launch.here import outputs_of, unfetched
 from reslab.launch.probing.grid import AXES, points
 from reslab.launch.words import listed, quoted
 from reslab.runs.folder import RunFolder, write_json
-from reslab.runs.lesions import write_lesions
+from reslab.runs.studies import SCHEMAS, write_study
+
+STUDY = "probe=lesion, linear, slices or curvature"
+OURS = ("run", "outputs", "trust", "hydra", "probe")  # of every probe; the rest are settings of the one that is chosen
 
 
 def main(arguments: list[str]) -> int:
     """Measure, draw, and say what was written and what to type next."""
     composed, choices = compose("probe", [quoted(_listed(word, arguments)) for word in arguments])
-    config, name = resolve_verb(composed), choices["probe"]
+    config, name = resolve_verb(composed), str(choices["probe"])
     out = Console(highlight=False)
     if name == "init":
         return _init(config, out)
-    return _lesion(config, out)
+    return _of_run(name, config, out)
 
 
 def _listed(word: str, arguments: list[str]) -> str:
@@ -36,7 +39,7 @@ def _listed(word: str, arguments: list[str]) -> str:
 
 def _init(config: dict[str, Any], out: Console) -> int:
     if config["run"]:
-        raise ValueError(f"probe=init measures no run, but run={config['run']} was given; use probe=lesion, or no run")
+        raise ValueError(f"probe=init measures no run, but run={config['run']} was given; use {STUDY}, or no run")
     nets = points(config)
     from reslab.analysis import init_grid
     from reslab.launch.probing.init import measure
@@ -63,46 +66,30 @@ def _init(config: dict[str, Any], out: Console) -> int:
     return 0
 
 
-def _lesion(config: dict[str, Any], out: Console) -> int:
+def _of_run(name: str, config: dict[str, Any], out: Console) -> int:
     if not config["run"]:
-        raise ValueError("probe=lesion studies a finished run; use run=outputs/runs/<label>-<hash>/seed=<n>")
-    for key in ("draws", "images", "fresh_images"):
+        raise ValueError(f"probe={name} studies a finished run; use run=outputs/runs/<label>-<hash>/seed=<n>")
+    if name not in SCHEMAS:
+        raise ValueError(f"probe={name} is none of our studies; they are {', '.join(SCHEMAS)}")
+    study = import_module(f"reslab.launch.probing.{name}")
+    for key in study.WHOLE:
         whole(key, config[key], 1)
     from reslab import api
-    from reslab.launch.probing.lesion import study
+    from reslab.launch.probing.threads import every_core
 
     folder = RunFolder(Path(config["run"]).absolute())
     trained = api.load(folder.path, trust=config["trust"])
     folder.check_links()
     frozen = unfetched(trained.config) | {"outputs": str(outputs_of(folder)), "trust": config["trust"]}
-    rows = study(trained.net, trained.normalisation, frozen, config, out)
-    file = write_lesions(folder, rows)
-    _said(rows, out)
-    settings = {key: config[key] for key in ("draws", "seed", "images", "fresh_images")}
-    summary = lesions.summary(rows, "lesion", "number", "swaps").to_dicts()
-    write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": summary})
-    said = f"wrote {file} and lesion.json beside it; the figure is in: reslab report experiment=NAME"
+    with every_core():
+        rows = study.study(trained.net, trained.normalisation, frozen, config, out)
+    file = write_study(folder, name, rows)
+    out.print(study.said(rows))
+    settings = {key: value for key, value in config.items() if key not in OURS}
+    write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": study.summary(rows)})
+    said = f"wrote {file} and {name}.json beside it; the figure is in: reslab report experiment=NAME"
     out.print(said, markup=False, soft_wrap=True)
     return 0
-
-
-def _said(rows: Any, out: Console) -> None:
-    """Median error in percent, with quartiles, by what was done."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    ways = rows["statistics"].unique(maintain_order=True).to_list()
-    for column in ("lesion", *(f"{way}: error % [quartiles]" for way in ways), "n"):
-        shown.add_column(column, justify="left" if column == "lesion" else "right")
-    kinds = {
-        "intact": "none",
-        "unit": "one unit deleted",
-        "number": "random units deleted: {number}",
-        "order": "random swaps: {swaps}",
-    }
-    for (kind, number, swaps), own in rows.group_by("lesion", "number", "swaps", maintain_order=True):
-        cells = {row["statistics"]: row for row in lesions.summary(own, "lesion").iter_rows(named=True)}
-        words = [f"{100 * c['median']:.1f} [{100 * c['low']:.1f}, {100 * c['high']:.1f}]" for c in cells.values()]
-        shown.add_row(kinds[kind].format(number=number, swaps=swaps), *words, str(cells[ways[0]]["n"]))
-    out.print(shown)
 
 
 def _table(title: str, rows: Any) -> Table:

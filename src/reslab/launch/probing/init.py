@@ -13,7 +13,7 @@ from reslab import streams
 from reslab.launch.build import build_net
 from reslab.launch.probing.grid import AXES, Point
 from reslab.launch.probing.pace import Pace
-from reslab.launch.resources import cores
+from reslab.launch.probing.threads import every_core
 from reslab.probes.branches import branch_ratio
 from reslab.probes.reading import ProbeBatch
 from reslab.probes.signal import signal_propagation
@@ -28,16 +28,11 @@ COARSE = 2  # pixels between two independent values of a smooth random image
 
 def measure(points: Sequence[Point], images: int, out: Console) -> pl.DataFrame:
     """Readings of every net, columns SCHEMA; uses all cores, restores the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(cores())
     rows: list[tuple[object, ...]] = []
-    try:
-        with Pace(out, sum(point.macs for point in points), f"{len(points)} nets") as pace:
-            for point in points:
-                rows += _of_net(point, images)
-                pace.step(point.macs, " ".join(f"{axis}={point.place[axis]}" for axis in AXES))
-    finally:
-        torch.set_num_threads(threads)
+    with every_core(), Pace(out, sum(point.macs for point in points), f"{len(points)} nets") as pace:
+        for point in points:
+            rows += _of_net(point, images)
+            pace.step(point.macs, " ".join(f"{axis}={point.place[axis]}" for axis in AXES))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

@@ -7,39 +7,60 @@ from typing import Any
 import polars as pl
 import torch
 from rich.console import Console
+from rich.table import Table
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from reslab.analysis.lesions import summary as lesion_errors
 from reslab.data.module import Part, part
 from reslab.data.normalise import Normalisation
 from reslab.launch.build import read_data
 from reslab.launch.padded import calibration, training_images
 from reslab.launch.probing.pace import Pace
-from reslab.launch.resources import cores
 from reslab.probes.addresses import units
 from reslab.probes.lesion import Lesion, lesions
-from reslab.runs.lesions import COLUMNS, schema
+from reslab.runs.studies import schema
 from reslab.training.evaluate import evaluate, with_fresh_statistics
 
 Errors = Mapping[str, Callable[[nn.Module], float]]
+WHOLE = ("draws", "images", "fresh_images")
+KINDS = {
+    "intact": "none",
+    "unit": "one unit deleted",
+    "number": "random units deleted: {number}",
+    "order": "random swaps: {swaps}",
+}
 
 
 def study(
     net: nn.Module, normalisation: Normalisation, config: Mapping[str, Any], asked: Mapping[str, Any], out: Console
 ) -> pl.DataFrame:
-    """Rows of `runs.lesions` for one trained net; `asked` has draws, seed, images and fresh_images."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(cores())
-    try:
-        test = calibration(part(read_data(config)("test"), torch.device("cpu")), asked["images"], split_seed=0)
-        train = calibration(training_images(config), asked["fresh_images"], split_seed=0)
-        chosen = lesions(net, draws=asked["draws"], seed=asked["seed"])
-        ways = errors(normalisation, test, train, config)
-        if not any(isinstance(module, _BatchNorm) for module in net.modules()):
-            del ways["retaken"]
-        return table(net, chosen, ways, len(test), out)
-    finally:
-        torch.set_num_threads(threads)
+    """Rows of study `lesion` for one trained net; `asked` has draws, seed, images and fresh_images."""
+    test = calibration(part(read_data(config)("test"), torch.device("cpu")), asked["images"], split_seed=0)
+    train = calibration(training_images(config), asked["fresh_images"], split_seed=0)
+    chosen = lesions(net, draws=asked["draws"], seed=asked["seed"])
+    ways = errors(normalisation, test, train, config)
+    if not any(isinstance(module, _BatchNorm) for module in net.modules()):
+        del ways["retaken"]
+    return table(net, chosen, ways, len(test), out)
+
+
+def said(rows: pl.DataFrame) -> Table:
+    """Median error in percent, with quartiles, by what was done."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    ways = rows["statistics"].unique(maintain_order=True).to_list()
+    for column in ("lesion", *(f"{way}: error % [quartiles]" for way in ways), "n"):
+        shown.add_column(column, justify="left" if column == "lesion" else "right")
+    for (kind, number, swaps), own in rows.group_by("lesion", "number", "swaps", maintain_order=True):
+        cells = {row["statistics"]: row for row in lesion_errors(own, "lesion").iter_rows(named=True)}
+        words = [f"{100 * c['median']:.1f} [{100 * c['low']:.1f}, {100 * c['high']:.1f}]" for c in cells.values()]
+        shown.add_row(KINDS[str(kind)].format(number=number, swaps=swaps), *words, str(cells[ways[0]]["n"]))
+    return shown
+
+
+def summary(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Median and quartiles by what was done."""
+    return lesion_errors(rows, "lesion", "number", "swaps").to_dicts()
 
 
 def errors(
@@ -72,4 +93,4 @@ def table(net: nn.Module, chosen: list[Lesion], ways: Errors, images: int, out: 
                 row = (lesion.kind, name, unit, place.get(unit or ""), len(lesion.gone), lesion.draw, lesion.swaps)
                 rows.append((*row, lesion.tau, error(cut), images))
             pace.step(1.0, lesion.kind)
-    return pl.DataFrame(rows, schema=[(name, schema()[name]) for name in COLUMNS], orient="row")
+    return pl.DataFrame(rows, schema=schema("lesion"), orient="row")
