@@ -47,11 +47,34 @@ def walk(model, images):
     return outputs, paths, model.head(x)
 
 
+class Constant(nn.Module):
+    """BatchNorm written out, the statistics of its input detached."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x):
+        mean = x.detach().mean((0, 2, 3), keepdim=True)
+        variance = (x.detach() - mean).square().mean((0, 2, 3), keepdim=True)
+        weight, bias = (p[None, :, None, None] for p in (self.norm.weight, self.norm.bias))
+        return (x - mean) / (variance + self.norm.eps).sqrt() * weight + bias
+
+
+def constant(model):
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, Constant(module))
+
+
 def by_hand(model, shown, bn):
     """Outputs, paths, gradients and loss of each chunk, on a copy that is torn up freely."""
     found = []
     for start in range(0, len(shown.labels), shown.chunk):
         model_ = copy.deepcopy(model).train(bn == "train")
+        if bn == "frozen":
+            constant(model_)
         outputs, paths, logits = walk(model_, shown.images[start : start + shown.chunk])
         for h in outputs.values():
             h.retain_grad()

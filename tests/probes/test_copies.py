@@ -7,7 +7,7 @@ import torch
 
 from probes import slow
 from reslab.probes.branches import branch_ratio
-from reslab.probes.copies import copy_of
+from reslab.probes.copies import copy_of, settled
 from reslab.probes.signal import signal_propagation
 from reslab.training.synchronised import SynchronisedBatchNorm, synchronise
 
@@ -19,7 +19,7 @@ def everything(model):
     return [tensor.clone() for tensor in tensors], [module.training for module in model.modules()]
 
 
-@pytest.mark.parametrize("bn", ["train", "eval"])
+@pytest.mark.parametrize("bn", ["train", "eval", "frozen"])
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 def test_a_probe_leaves_weights_gradients_statistics_modes_and_generator(probe, bn):
     model, shown = slow.net("identity-post-batch"), slow.batch()
@@ -78,6 +78,17 @@ def test_it_is_fp32_whatever_surrounds_it():
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
         assert signal_propagation(model, shown, bn="train") == expected
     assert copy_of(copy.deepcopy(model).bfloat16(), bn="eval").stem.conv1.weight.dtype == torch.float32
+
+
+def test_frozen_statistics_leave_no_image_a_word_in_the_gradient_of_another():
+    model, images = slow.net("identity-post-batch"), slow.batch(n=6, chunk=6).images
+    for bn, alone in (("train", False), ("frozen", True), ("eval", True)):
+        seen = images.clone().requires_grad_(True)
+        settled(copy_of(model, bn=bn), images, bn=bn)(seen)[0].sum().backward()
+        assert bool((seen.grad[1:] == 0).all()) is alone
+    trained = copy_of(model, bn="train")(images)
+    frozen = settled(copy_of(model, bn="frozen"), images, bn="frozen")(images)
+    assert torch.allclose(trained, frozen, rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_mode_is_refused():

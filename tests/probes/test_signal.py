@@ -12,7 +12,7 @@ from reslab.probes.reading import ProbeBatch
 from reslab.probes.signal import by_layer, signal_propagation, slope
 
 
-@pytest.mark.parametrize("bn", ["train", "eval"])
+@pytest.mark.parametrize("bn", ["train", "eval", "frozen"])
 @pytest.mark.parametrize("name", slow.NETS)
 def test_it_is_what_loops_by_hand_find(name, bn):
     model, shown = slow.net(name), slow.batch()

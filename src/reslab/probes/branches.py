@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reslab.probes.addresses import responses, units, watched
-from reslab.probes.copies import copy_of
+from reslab.probes.copies import copy_of, settled
 from reslab.probes.reading import ProbeBatch, Reading, over_chunks
 from reslab.probes.signal import same_draws
 
@@ -22,7 +22,7 @@ def branch_ratio(net: nn.Module, batch: ProbeBatch, *, bn: str) -> list[Reading]
     """
     measured = copy_of(net, bn=bn)
     with torch.autocast(batch.images.device.type, enabled=False), same_draws(batch.images.device):
-        return over_chunks([_of_chunk(measured, images) for images, _ in batch.chunks()])
+        return over_chunks([_of_chunk(settled(measured, images, bn=bn), images) for images, _ in batch.chunks()])
 
 
 def _of_chunk(net: nn.Module, images: Float[Tensor, "n c h w"]) -> Found:

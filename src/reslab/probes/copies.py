@@ -3,10 +3,14 @@
 import copy
 from collections import OrderedDict
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-MODES = ("train", "eval")
-"""Which statistics BatchNorm uses: those of the chunk that is measured, or the running ones."""
+MODES = ("train", "eval", "frozen")
+"""Which statistics BatchNorm uses: those of the chunk that is measured, the running ones, or those of the chunk as
+constants, so that the net computes the same as in training and no image's gradient depends on another image."""
 
 
 def copy_of(net: nn.Module, *, bn: str) -> nn.Module:
@@ -22,6 +26,27 @@ def copy_of(net: nn.Module, *, bn: str) -> nn.Module:
         parameter.requires_grad_(True)
         parameter.grad = None
     return made.float().train(bn == "train")
+
+
+def settled(copied: nn.Module, images: Float[Tensor, "n c h w"], *, bn: str) -> nn.Module:
+    """The copy, ready to measure this chunk: in mode "frozen" its BatchNorm takes, in place, the chunk's statistics."""
+    if bn == "frozen":
+        norms = [module for module in copied.modules() if isinstance(module, _BatchNorm)]
+        handles = [norm.register_forward_pre_hook(_take) for norm in norms]
+        try:
+            with torch.no_grad():
+                copied(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+    return copied
+
+
+def _take(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Biased variances, as in training: running ones are not."""
+    h = inputs[0]
+    variance, mean = torch.var_mean(h, dim=[0, *range(2, h.dim())], correction=0)
+    norm.running_mean, norm.running_var = mean, variance
 
 
 def _hooks(module: nn.Module) -> list[OrderedDict]:

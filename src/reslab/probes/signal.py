@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.probes.addresses import stages, units, watched
-from reslab.probes.copies import copy_of
+from reslab.probes.copies import copy_of, settled
 from reslab.probes.reading import ProbeBatch, Reading, over_chunks
 
 Found = dict[tuple[str, str], float]
@@ -29,7 +29,8 @@ def signal_propagation(net: nn.Module, batch: ProbeBatch, *, bn: str) -> list[Re
     """
     measured = copy_of(net, bn=bn)
     with torch.enable_grad(), torch.autocast(batch.images.device.type, enabled=False), same_draws(batch.images.device):
-        return over_chunks([_of_chunk(measured, images, labels) for images, labels in batch.chunks()])
+        chunks = batch.chunks()
+        return over_chunks([_of_chunk(settled(measured, images, bn=bn), images, labels) for images, labels in chunks])
 
 
 def _of_chunk(net: nn.Module, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"]) -> Found:
