@@ -19,12 +19,14 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What the tests need from Debian's packages, installed where we are root: a browser and a font for the report's page,
+# What the tests need from Debian's packages, installed where we are root: a compiler for torch.compile, a browser and
+# a font for the report's page,
 # a SLURM to run sweeps on, and ip for two hosts in network namespaces. No daemon is started.
 system:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		missing=""; \
-		command -v chromium >/dev/null || missing="chromium fonts-dejavu-core"; \
+		command -v g++ >/dev/null || missing="g++"; \
+		command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 		command -v slurmctld >/dev/null || missing="$$missing slurmctld"; \
 		command -v slurmd >/dev/null || missing="$$missing slurmd"; \
 		command -v sbatch >/dev/null || missing="$$missing slurm-client"; \
