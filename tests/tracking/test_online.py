@@ -8,6 +8,7 @@ from dying import run_and_die
 
 from reslab.runs.folder import read_json
 from reslab.runs.record import read_rows
+from reslab.tracking.heat import MAPS
 from tracking import troubles
 from tracking.conftest import LIMITS, until
 
@@ -70,6 +71,19 @@ def test_everything_of_a_run_arrives(lab, wandb):
     for part in ("train", "validation", "test"):
         assert run.summary[f"final/{part}_error"] == result[part]["error"]
     assert not list(lab.outputs.glob("wandb/offline-run-*"))
+
+
+def test_heat_maps_of_the_probes_arrive_with_the_run(lab, wandb):
+    made = lab.job("shortcut=none", "seed=6", "probes=full", "probes.images=16", "probes.chunk=8")
+    assert lab.run(made) == 0
+    sent = [row for row in arrived(only(wandb)) if any(key.startswith("heat/") for key in row)]
+    assert [row["step"] for row in sent] == [12], "once, at the last step"
+    kept = {key: row for row in sent for key, row in row.items() if key.startswith("heat/")}
+    assert set(kept) == {f"heat/{one.probe.partition('/')[0]}/{one.statistic}" for one in MAPS}
+    for name, media in kept.items():
+        (blob,) = [b for n, b in wandb.blobs.items() if f"media/images/{name}_" in n]
+        assert blob.startswith(b"\x89PNG")
+        assert media["_type"] == "image-file"
 
 
 def test_a_run_that_breaks_is_failed_there_too(lab, wandb):

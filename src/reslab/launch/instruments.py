@@ -66,6 +66,11 @@ class Instruments(pl.Callback):
         if self._readings is not None:
             self._readings.write()
 
+    @property
+    def rows(self) -> Sequence[tuple[Any, ...]]:
+        """Everything so far, as `runs.readings` keeps it; nothing on other ranks."""
+        return self._readings.rows if self._readings is not None else ()
+
     def row(self, step: int) -> Row:
         """Scalars of the whole net that the probes found at this step, flat; once."""
         return self._scalars.pop(step, {})

@@ -1,6 +1,6 @@
 """Uploads what W&B has not got of runs that have ended, from their folders: logged offline, not at all, or cut."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,9 +8,10 @@ from typing import Any, Literal
 from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.integrity import UNREADABLE, problems
 from reslab.runs.reading import read_config
+from reslab.runs.readings import read_readings
 from reslab.runs.status import DONE, state
 from reslab.tracking import mirror
-from reslab.tracking.remote import Remote, known_places
+from reslab.tracking.remote import Remote, known_places, log_pictures
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,16 @@ def _send(remote: Remote, run: Ended, rows: Sequence[mirror.Row], record: str, t
     with remote.opened(options, code=0 if _went_well(run.result) else 1) as opened:
         for row in rows:
             opened.log(row)
+        log_pictures(opened, _readings(run.folder), mirror.origin(run.folder))
         opened.summary.update(mirror.summary(run.result) | {mirror.RECORD: record})
+
+
+def _readings(folder: RunFolder) -> Collection[Sequence[Any]]:
+    """A file that cannot be read counts as absent."""
+    try:
+        return read_readings(folder).rows()
+    except ValueError:
+        return ()
 
 
 def _went_well(result: Mapping[str, Any]) -> bool:

@@ -3,13 +3,14 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, cast
 
 import wandb
 
 from reslab.tracking import mirror
+from reslab.tracking.heat import pictures
 from reslab.tracking.mode import NO_KEY, has_key
 
 Mode = Literal["online", "offline", "disabled"]
@@ -43,6 +44,14 @@ def quiet(*, init_timeout: int, finish_timeout: int, afterwards: bool) -> wandb.
         silent=True,
         x_save_requirements=False,
     )
+
+
+def log_pictures(run: Any, readings: Collection[Sequence[Any]], attempt: int) -> None:
+    """Heat maps of a run's readings (rows of `runs.readings`), at their last step; nothing where there are none."""
+    drawn = pictures(readings)
+    if drawn:
+        images = {name: wandb.Image(image, caption=caption) for name, (image, caption) in drawn.items()}
+        run.log({"step": max(row[1] for row in readings), "attempt": attempt, **images})
 
 
 def known_places(remote: Any) -> set[tuple[int, int]]:

@@ -1,18 +1,20 @@
 """W&B as a mirror of the run folder: opened and always closed here; whatever it does, the run goes on."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wandb
+from wandb.sdk.lib.service import service_port_file
 
 from reslab.runs.folder import RunFolder
 from reslab.runs.status import attempts
 from reslab.tracking import mirror
 from reslab.tracking.mode import resolve_mode
-from reslab.tracking.remote import begin, known_places, quiet
+from reslab.tracking.remote import begin, known_places, log_pictures, quiet
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import WandbLogger
@@ -29,8 +31,9 @@ class Tracker:
         """One row of metrics.jsonl; its `step` is the x-axis."""
         self._safely(lambda run: run.log({**row, "attempt": self._attempt}))
 
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """The result as flat summary values."""
+    def finish(self, result: Mapping[str, Any], readings: Collection[Sequence[Any]]) -> None:
+        """Heat maps of what the probes measured (rows of `runs.readings`), and the result as flat summary values."""
+        self._safely(lambda run: log_pictures(run, readings, self._attempt))
         self._safely(lambda run: run.summary.update(mirror.summary(result)))
 
     def lightning_logger(self) -> "WandbLogger | None":
@@ -48,6 +51,19 @@ class Tracker:
             except Exception as error:  # tracking never kills a run
                 print(f"W&B stopped mirroring: {error}", flush=True)
                 self._run = None
+
+
+def warm(config: Mapping[str, Any], here=False) -> None:
+    """Let W&B's service start beside what comes before `tracked`: its start is a quarter of a second of waiting."""
+    if resolve_mode(config["tracking"]["mode"]) != "disabled":
+        _serve() if here else threading.Thread(target=_serve, daemon=True).start()
+
+
+def _serve() -> None:
+    """wandb.init waits until this is done, by W&B's own lock."""
+    with suppress(Exception):  # wandb.init will meet the same, and `_open` says so
+        service_port_file._SLEEP = lambda seconds: time.sleep(min(seconds, 0.005))
+        wandb.setup(wandb.Settings(silent=True))
 
 
 @contextmanager
