@@ -68,6 +68,9 @@ class Cause:
     """E(deep, intervention) - E(shallow, intervention), with its own 95 % interval."""
     left_lower: float | None
     left_upper: float | None
+    frozen_with: float | None = None
+    """Share of the deep net's layers that were frozen, averaged over training (`analysis.manipulation`); deep nets."""
+    frozen_without: float | None = None
 
 
 def interventions(found: Sequence[Context]) -> dict[str, Context]:

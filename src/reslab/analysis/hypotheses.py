@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.causes import DOES_NOT_REMOVE, HARMS, REMOVES, Cause
+from reslab.analysis.manipulation import FREED
 
 SUPPORTS, AGAINST, UNDECIDED, UNTESTED = "supports", "against", "undecided", "not tested here"
 CONTRADICT = "the interventions contradict one another"
@@ -34,6 +35,8 @@ class Hypothesis:
     claim: str
     by: str
     tests: tuple[Test, ...] = ()
+    frees: bool = False
+    """Its interventions are to keep layers turning: one that did not, by the freeze index, tests nothing."""
     reading: str = ""
     """What must be seen elsewhere for a verdict to hold."""
 
@@ -61,7 +64,9 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
             _frees("long_warmup", "the first steps are too small to blow norms up"),
             _frees("init_gain", "gains at the start equalise gradients over depth"),
         ),
-        "against holds only where the early layers did turn with it: see the update geometry",
+        frees=True,
+        reading="an intervention speaks where it frees layers: they are frozen for half the time or less; unknown "
+        "where a run has no update geometry",
     ),
     Hypothesis("H3", "gradients shatter into white noise", "Balduzzi 2017"),
     Hypothesis("H4", "the landscape is sharp and chaotic", "Li 2018"),
@@ -111,16 +116,22 @@ class Weighed:
     """Of those that say so, the one with the largest share removed."""
 
 
-def unclean(row: Cause) -> str:
-    """Why an intervention is no test of any cause, in words; empty: it is one.
+def unclean(row: Cause, hypothesis: Hypothesis) -> str:
+    """Why an intervention is no test of a cause, in words; empty: it is one.
 
     It is none where it harms the shallow net by more than a tenth of the gap, and none where more than half of the
-    deep runs fail that did not fail without it: what breaks training by itself neither cures nor acquits.
+    deep runs fail that did not fail without it: what breaks training by itself neither cures nor acquits. Nor is it
+    one where the cause is that layers freeze, and they are frozen for more than half of the time that they are
+    without it: it has not done what it is for.
     """
     if row.shallow_verdict == HARMS and -(row.shallow_points or 0.0) > MUCH * row.gap_points:
         return "harms the shallow net by more than a tenth of the gap"
     if 2 * (row.failed_with - row.failed_without) > row.n:
         return "breaks the deep net"
+    if hypothesis.frees and row.frozen_with is not None and row.frozen_without is not None:
+        if row.frozen_without == 0:
+            return "does not free the layers, none of which froze"
+        return "does not free the layers" if row.frozen_with > FREED * row.frozen_without else ""
     return ""
 
 
@@ -137,24 +148,24 @@ def weigh(hypothesis: Hypothesis, rows: Mapping[str, Cause]) -> Weighed:
         return Weighed(UNTESTED, "", (), None)
     if all(row.reason for row in own):
         return Weighed(UNDECIDED, own[0].reason, own, None)
-    said = [(_spoken(test, row), row) for test, row in tested]
+    said = [(_spoken(test, row, hypothesis), row) for test, row in tested]
     voices = {voice for voice, _ in said} - {UNDECIDED}
     if len(voices) != 1:
-        return Weighed(UNDECIDED, CONTRADICT if voices else _silence(own), own, None)
+        return Weighed(UNDECIDED, CONTRADICT if voices else _silence(own, hypothesis), own, None)
     (verdict,) = voices
     telling = max((row for voice, row in said if voice == verdict), key=lambda row: row.share or 0.0)
     return Weighed(verdict, f"{sum(voice == verdict for voice, _ in said)} of {len(said)} say so", own, telling)
 
 
-def _silence(rows: Sequence[Cause]) -> str:
+def _silence(rows: Sequence[Cause], hypothesis: Hypothesis) -> str:
     """Why no intervention speaks."""
     decided = [row for row in rows if row.verdict in (REMOVES, DOES_NOT_REMOVE)]
-    if any(not unclean(row) for row in decided):
+    if any(not unclean(row, hypothesis) for row in decided):
         return "what was found does not tell it from other causes"
     return "no clean intervention" if decided else "no intervention decides"
 
 
-def _spoken(test: Test, row: Cause) -> str:
-    if unclean(row):
+def _spoken(test: Test, row: Cause, hypothesis: Hypothesis) -> str:
+    if unclean(row, hypothesis):
         return UNDECIDED
     return {REMOVES: test.removed, DOES_NOT_REMOVE: test.stays}.get(row.verdict, UNDECIDED)

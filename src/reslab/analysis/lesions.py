@@ -15,7 +15,7 @@ FOUND = {"shortcut": pl.String, "depth": pl.Int64, "seed": pl.Int64}
 
 @dataclass(frozen=True)
 class Lesions:
-    """Rows as `runs.studies` has them, with shortcut, depth and seed, of the deepest nets that were studied; seeds in words."""
+    """Rows of study `lesion`, with shortcut, depth and seed, of the deepest nets that were studied; seeds in words."""
 
     rows: pl.DataFrame
     said: str

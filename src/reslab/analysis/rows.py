@@ -49,6 +49,7 @@ CAUSES: Schema = {
     **{"failed_with": I, "failed_without": I, "failed_shallow": I, "shallow_n": I, "shallow_points": F},
     **{"shallow_own_lower": F, "shallow_own_upper": F, "shallow_lower": F, "shallow_upper": F},
     **{"shallow_method": S, "shallow_verdict": S, "left_points": F, "left_lower": F, "left_upper": F},
+    **{"frozen_with": F, "frozen_without": F},
     **{"hypotheses": S, "sentence": S},
 }
 EVIDENCE: Schema = {

@@ -1,14 +1,16 @@
 """The WHY of a report: what interventions remove in sentences, the evidence matrix, and the badge."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from reslab.analysis.badges import Badge, Judged, folders
 from reslab.analysis.causes import DOES_NOT_REMOVE, HARMLESS, HARMS, NOT_RUN, REMOVES, Cause, causes, interventions
+from reslab.analysis.contexts import Context
 from reslab.analysis.contrasts import PLAIN
 from reslab.analysis.gaps import DEGRADES
 from reslab.analysis.hypotheses import HYPOTHESES, SUPPORTS, UNDECIDED, UNTESTED, Hypothesis, Weighed, unclean, weigh
+from reslab.analysis.manipulation import frozen_share
 from reslab.analysis.study import Study
 from reslab.analysis.wording import number, seeds
 
@@ -19,10 +21,25 @@ Matrix = Mapping[int, Sequence[tuple[Hypothesis, Weighed]]]
 def explain(judged: Sequence[Judged], study: Study) -> tuple[list[Cause], Matrix]:
     """Every intervention at every depth, and every hypothesis weighed at each; both empty without interventions."""
     main = next((found for found in judged if found.context.main), None)
-    rows = causes([found.context for found in judged], main.gaps, study) if main else []
+    found = [made.context for made in judged]
+    rows = _checked(causes(found, main.gaps, study), found, study) if main else []
     depths = dict.fromkeys(sorted(row.depth for row in rows))
     by_depth = {depth: {row.intervention: row for row in rows if row.depth == depth} for depth in depths}
     return rows, {depth: [(h, weigh(h, own)) for h in HYPOTHESES] for depth, own in by_depth.items()}
+
+
+def _checked(rows: list[Cause], found: Sequence[Context], study: Study) -> list[Cause]:
+    """With the share of layers that were frozen, with and without each intervention."""
+    main, changed = next(context for context in found if context.main), interventions(found)
+    shares = {(row.depth, row.n): frozen_share(main, row.depth, study, row.n) for row in rows}
+    return [
+        replace(
+            row,
+            frozen_with=frozen_share(changed[row.intervention], row.depth, study, row.n),
+            frozen_without=shares[row.depth, row.n],
+        )
+        for row in rows
+    ]
 
 
 def share(row: Cause) -> str:
@@ -80,7 +97,7 @@ def _evidence(hypothesis: Hypothesis, depth: int, weighed: Weighed) -> dict[str,
     return {
         **{"hypothesis": hypothesis.key, "claim": hypothesis.claim, "by": hypothesis.by, "depth": depth},
         **{"verdict": weighed.verdict, "reason": weighed.reason, "against": rows[0].against if rows else None},
-        "interventions": "; ".join(_brief(row) for row in rows),
+        "interventions": "; ".join(_brief(row, hypothesis) for row in rows),
         "telling": telling.intervention if telling else None,
         "n": min((row.n for row in rows), default=None),
         "share": telling.share if telling else None,
@@ -90,9 +107,18 @@ def _evidence(hypothesis: Hypothesis, depth: int, weighed: Weighed) -> dict[str,
     }
 
 
-def _brief(row: Cause) -> str:
-    aside = f", {unclean(row)}" if unclean(row) else ", shallow net not run" if row.shallow_verdict == NOT_RUN else ""
-    return f"{row.intervention}: {row.verdict}, {share(row)}{aside}"
+def _brief(row: Cause, hypothesis: Hypothesis) -> str:
+    wrong = unclean(row, hypothesis)
+    aside = f", {wrong}" if wrong else ", shallow net not run" if row.shallow_verdict == NOT_RUN else ""
+    freed = f", {frozen(row)}" if hypothesis.frees and frozen(row) else ""
+    return f"{row.intervention}: {row.verdict}, {share(row)}{aside}{freed}"
+
+
+def frozen(row: Cause) -> str:
+    """How long layers were frozen, where it was recorded."""
+    if row.frozen_with is None or row.frozen_without is None:
+        return ""
+    return f"layers frozen for {100 * row.frozen_with:.1f} % of the time, {100 * row.frozen_without:.1f} % without"
 
 
 def badge(judged: Sequence[Judged], rows: Sequence[Cause], matrix: Matrix) -> Badge:

@@ -34,11 +34,18 @@ def cause_table(table: pl.DataFrame) -> pl.DataFrame:
         .alias("shallow net better by, points [95 %]"),
         pl.col("shallow_verdict").alias("shallow net"),
         bounds.points("left_points", "left_lower", "left_upper").fill_null("").alias("gap left, points [95 %]"),
+        _frozen().alias("layers frozen with / without, % of the time"),
         pl.col("hypotheses").alias("bears on"),
         pl.col("method"),
         pl.col("reason").alias("why no share"),
     )
-    return shown.drop([name for name in ("why no share", "bears on") if (shown[name] == "").all()])
+    optional = ("layers frozen with / without, % of the time", "why no share", "bears on")
+    return shown.drop([name for name in optional if (shown[name] == "").all()])
+
+
+def _frozen() -> pl.Expr:
+    parts = [bounds.fixed(100 * pl.col(f"frozen_{name}"), 1) for name in ("with", "without")]
+    return pl.concat_str(parts[0], pl.lit(" / "), parts[1]).fill_null("")
 
 
 def percent(value: str, lower: str, upper: str) -> pl.Expr:
