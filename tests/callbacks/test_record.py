@@ -36,8 +36,8 @@ def shipped():
         loaded = importlib.import_module(module.name)
         for name, value in vars(loaded).items():
             public = inspect.isfunction(value) and value.__module__ == module.name and not name.startswith("_")
-            if public and {"bn", "gradients"} & set(inspect.signature(value).parameters):
-                found.add(f"{name}/train")
+            if public and {"bn", "before"} & set(inspect.signature(value).parameters):
+                found.add(name)
     return found
 
 
@@ -90,10 +90,10 @@ def test_every_probe_of_the_package_records_at_every_scheduled_step(train, tmp_p
     folder = trained(train, tmp_path, "full", "probes=full")
     found = read_readings(folder)
     assert set(found["run"]) == {f"{read_json(folder.result)['cell'][:12]}-s0"}
-    configured = shipped()
-    assert configured >= {"update_geometry/train", "signal_propagation/train", "branch_ratio/train"}
-    assert set(found["probe"]) == configured
-    for probe in configured:
+    recorded = set(found["probe"])
+    assert {probe.partition("/")[0] for probe in recorded} == shipped()
+    assert recorded >= {"update_geometry/train", "branch_ratio/train", "shattered_gradients/frozen"}
+    for probe in recorded:
         own = found.filter(probe=probe)
         assert own["step"].unique().sort().to_list() == SCHEDULE
         later = own.filter(own["step"] > 0)

@@ -8,8 +8,8 @@ import pytest
 
 from reslab.probes.reading import Reading
 from reslab.runs.folder import RunFolder
-from reslab.runs.studies import read_study
 from reslab.runs.readings import COLUMNS, Readings, read_readings, readings_file
+from reslab.runs.studies import read_study
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from reslab import world
 from reslab.data.arrays import hash_of
 from reslab.data.module import ImageData, Part
 from reslab.data.split import stratified
+from reslab.launch.evidence import weights_hash
 from reslab.training.classifier import Classifier
 from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
 
@@ -22,6 +23,7 @@ class Measure:
         """Nothing is chosen yet: the data are not there. `beat` is called while something takes long."""
         self._config, self._beat = config, beat
         self._subset: Part | None = None
+        self._last: tuple[str, dict[str, Score]] = ("", {})
         self.subset_hash: str | None = None
 
     def scheduled(self, module: Classifier, data: ImageData) -> dict[str, Score]:
@@ -29,12 +31,20 @@ class Measure:
         scores = {"train": self._score(module.net, self._chosen(data), data)}
         if len(data.validation):
             scores["validation"] = self._score(module.net, data.validation, data)
+        if world.size() == 1 and _trainer(data).global_step == self._config["recipe"]["steps"]:
+            self._last = weights_hash(module.net), scores
         return scores
 
     def final(self, net: nn.Module, data: ImageData) -> dict[str, Score]:
-        """Scores of the final weights; test data are read here and nowhere else."""
+        """Scores of the final weights; test data are read here and nowhere else.
+
+        What the last row has of the same images and the same weights is not measured again.
+        """
         assert data.train is not None
-        scores = {"train": self._score(net, data.train, data)}
+        weights, known = self._last
+        known = known if weights and weights == weights_hash(net) else {}
+        whole = self._chosen(data) is data.train
+        scores = {"train": known["train"] if known and whole else self._score(net, data.train, data)}
         fresh = with_fresh_statistics(
             net,
             self._chosen(data).images,
@@ -45,7 +55,7 @@ class Measure:
         )
         scores["train_fresh_norm"] = self._score(fresh, data.train, data)
         if len(data.validation):
-            scores["validation"] = self._score(net, data.validation, data)
+            scores["validation"] = known.get("validation") or self._score(net, data.validation, data)
         scores["test"] = self._score(net, data.test(), data)
         return scores
 

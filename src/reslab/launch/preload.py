@@ -8,11 +8,12 @@ import gc
 import importlib
 import os
 import pkgutil
+import platform
 import signal
 import sys
 from pathlib import Path
 
-from reslab.launch import lifeline
+from reslab.launch import heap, lifeline
 
 lifeline.die_with(int(os.environ["RESLAB_PARENT"]))
 lifeline.SERVER = os.getpid()
@@ -23,7 +24,7 @@ for name in (signal.SIGUSR1, signal.SIGUSR2):  # so are SLURM's warnings, which 
 NAMES = (
     *("numpy.random", "torch", "torchmetrics", "pytorch_lightning", "pytorch_lightning.loggers", "sklearn.datasets"),
     *("scipy.stats", "scipy.special", "hydra.utils", "wandb", "wandb.sdk.launch", "wandb.apis.public", "requests"),
-    "reslab.launch.worker",
+    *("pyarrow.parquet", "PIL.PngImagePlugin", "reslab.launch.pool", "reslab.launch.worker"),
 )
 PACKAGE = Path(__file__).parents[1]
 PARTS = tuple(  # a config may name any of them, and a later run of the sweep must not find it edited
@@ -40,6 +41,7 @@ def threads() -> int:
     return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1
 
 
+heap.keep()
 for module in NAMES + PARTS:
     before = threads()
     try:
@@ -56,5 +58,6 @@ if torch.cuda.is_initialized():
 if opened:  # an idle thread is not missed by a run that is forked without it; one that held a lock is: see the watchdog
     said = ", ".join(f"{module} ({number})" for module, number in opened.items())
     print(f"note: threads were begun by importing {said}; runs are forked without them", file=sys.stderr, flush=True)
+platform.platform()  # it asks `uname -p`, once in a process: W&B and a result's evidence need the answer
 gc.collect()
 gc.freeze()

@@ -19,8 +19,11 @@ LEAKED = (
 )
 inherited: dict[str, str] = {}
 """What was taken out of the environment: `nodes` may read it, the workers may not."""
-# BLAS threads would make the server unfit for forking; one OpenMP thread is what its children start from
-SERVER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "WANDB_ERROR_REPORTING": "false"}
+# threads of BLAS and Arrow would make the server unfit for forking; one of OpenMP is what its children start from
+SERVER_ENVIRONMENT = {
+    **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+    "WANDB_ERROR_REPORTING": "false",
+}
 
 
 def context() -> Any:

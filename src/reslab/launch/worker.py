@@ -34,7 +34,7 @@ from reslab.runs.folder import RunFolder, write_json
 from reslab.runs.reading import read_config
 from reslab.runs.record import Rows
 from reslab.runs.status import attempts, write_status
-from reslab.tracking.run import Tracker, tracked, warm
+from reslab.tracking.run import Tracker, tracked
 from reslab.training.classifier import Classifier
 from reslab.training.evaluate import Score
 from reslab.training.outcome import outcome
@@ -98,9 +98,6 @@ class Run:
 
     def execute(self) -> None:
         """Build, fit, evaluate, write the result; ranks other than 0 write nothing."""
-        first = self.place.rank == 0
-        if first:
-            warm(self.config, True)
         self._tell(0, 0.0)
         net = build_net(self.config)
         self.params = sum(p.numel() for p in net.parameters())
@@ -118,6 +115,7 @@ class Run:
         if checkpoint is None and self.origin != self.attempt:
             self.origin = self.attempt
             self._tell(0, 0.0)
+        first = self.place.rank == 0
         with tracked(self.config, attempt=self.origin) if first else nullcontext(Tracker(None, 0)) as tracker:
             rows = Rows(self.folder.metrics, self.attempt) if first else None
             trainer = self._trainer(rows, tracker, checkpoint)

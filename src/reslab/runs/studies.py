@@ -14,6 +14,18 @@ SCHEMAS: dict[str, dict[str, str]] = {
         **{"lesion": "String", "statistics": "String", "unit": "String", "place": "Int64", "number": "Int64"},
         **{"draw": "Int64", "swaps": "Int64", "tau": "Float64", "error": "Float64", "images": "Int64"},
     },
+    "linear": {  # place 0 is the stem, null the net's own classifier; error is a share of test images
+        **{"layer": "String", "place": "Int64", "features": "Int64", "strength": "Float64", "error": "Float64"},
+        **{"fitted": "Int64", "images": "Int64"},
+    },
+    "slices": {  # statistics raw or retaken; subset 1 of the images, or 2; at from -1 to 1; loss and level in nats
+        **{"direction": "Int64", "statistics": "String", "subset": "Int64", "at": "Float64", "loss": "Float64"},
+        **{"level": "Float64", "images": "Int64"},
+    },
+    "curvature": {  # kind raw or filter; rank 1 is the largest; residual in the unit of eigenvalue; loss in nats
+        **{"kind": "String", "rank": "Int64", "eigenvalue": "Float64", "residual": "Float64", "products": "Int64"},
+        **{"threshold": "Float64", "loss": "Float64", "images": "Int64", "weights": "Int64"},
+    },
 }
 """The columns of each study, with the names of their types."""
 

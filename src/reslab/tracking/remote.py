@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,18 +15,29 @@ from reslab.tracking.heat import pictures
 from reslab.tracking.mode import NO_KEY, has_key
 
 Mode = Literal["online", "offline", "disabled"]
+LOOK = 0.005  # seconds
 MANY = 100_000  # rows asked for; a run has as many as it has scheduled evaluations, tens or hundreds
 
 
 def begin(options: Mapping[str, Any], mode: str, settings: wandb.Settings) -> Any:
     """An open W&B run whose rows are drawn over `step`; what wandb.init raises is the caller's."""
     warnings.filterwarnings("ignore", module="wandb")
+    _look_often()
     fixed: dict[str, Any] = {"resume": "allow", "reinit": "finish_previous"}
     opened = wandb.init(**options, **fixed, mode=cast(Mode, mode), settings=settings)
     opened.define_metric("step", hidden=True)
     opened.define_metric("attempt", hidden=True)
     opened.define_metric("*", step_metric="step")
     return opened
+
+
+def _look_often() -> None:
+    """W&B's service is there 20 ms after its start; W&B looks for it once, and again 0.2 s later."""
+    with suppress(ImportError):  # another version may keep it elsewhere, and waits a little longer
+        from wandb.sdk.lib.service import service_port_file as waiting
+
+        if hasattr(waiting, "_SLEEP"):
+            waiting._SLEEP = lambda seconds: time.sleep(min(seconds, LOOK))
 
 
 def quiet(*, init_timeout: int, finish_timeout: int, afterwards: bool) -> wandb.Settings:

@@ -1,14 +1,12 @@
 """W&B as a mirror of the run folder: opened and always closed here; whatever it does, the run goes on."""
 
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wandb
-from wandb.sdk.lib.service import service_port_file
 
 from reslab.runs.folder import RunFolder
 from reslab.runs.status import attempts
@@ -51,19 +49,6 @@ class Tracker:
             except Exception as error:  # tracking never kills a run
                 print(f"W&B stopped mirroring: {error}", flush=True)
                 self._run = None
-
-
-def warm(config: Mapping[str, Any], here=False) -> None:
-    """Let W&B's service start beside what comes before `tracked`: its start is a quarter of a second of waiting."""
-    if resolve_mode(config["tracking"]["mode"]) != "disabled":
-        _serve() if here else threading.Thread(target=_serve, daemon=True).start()
-
-
-def _serve() -> None:
-    """wandb.init waits until this is done, by W&B's own lock."""
-    with suppress(Exception):  # wandb.init will meet the same, and `_open` says so
-        service_port_file._SLEEP = lambda seconds: time.sleep(min(seconds, 0.005))
-        wandb.setup(wandb.Settings(silent=True))
 
 
 @contextmanager

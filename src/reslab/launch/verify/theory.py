@@ -34,3 +34,11 @@ def gradient_growth(unit: int, units: int) -> float:
     (variance(units) / variance(unit)) ** (pi / (pi - 1)).
     """
     return math.prod(1 + 1 / variance(k) for k in range(unit, units))
+
+
+def gradient_cosine(units: int) -> float:
+    """Mean cosine between two inputs' gradients through so many pre-activation units with BatchNorm.
+
+    A unit's gradient is the shortcut's, shared, and the branch's, of which half of the inputs' gates agree by chance.
+    """
+    return math.prod((1 + 0.5 / variance(k)) / (1 + 1 / variance(k)) for k in range(units))

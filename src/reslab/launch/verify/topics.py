@@ -5,7 +5,17 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
-from reslab.launch.verify import counts, nets, propagation, turning, undisturbed
+from reslab.launch.verify import (
+    counts,
+    landscape,
+    linear,
+    nets,
+    propagation,
+    representation,
+    shattering,
+    turning,
+    undisturbed,
+)
 from reslab.launch.verify.fact import EXACT, Fact, Topic
 
 TOPICS: tuple[Topic, ...] = (
@@ -14,6 +24,10 @@ TOPICS: tuple[Topic, ...] = (
     Topic("signals in plain nets", propagation.plain_facts),
     Topic("signals in residual nets", propagation.residual_facts),
     Topic("real nets at initialisation", nets.facts),
+    Topic("shattered gradients", shattering.facts),
+    Topic("dead units and rank", representation.facts),
+    Topic("linear probes", linear.facts),
+    Topic("loss landscape", landscape.facts),
     Topic("non-interference", undisturbed.facts),
 )
 
