@@ -29,8 +29,10 @@ class Recorded:
     """Which runs of the main context have no readings, and what would measure them; empty where all have."""
 
 
-def values(answered: Answer, *, probe: str, statistic: str | Sequence[str], deepest: bool) -> Recorded:
-    """One probe's statistics in batch-statistics mode (`probe`/train), of the deepest nets of each shortcut, or of all.
+def values(
+    answered: Answer, *, probe: str, statistic: str | Sequence[str], deepest: bool, bn: str = "train"
+) -> Recorded:
+    """One probe's statistics in one mode of BatchNorm, of the deepest nets of each shortcut, or of all.
 
     Layers keep the order in which the probe went through the net. A file that cannot be read counts as absent.
     """
@@ -44,7 +46,7 @@ def values(answered: Answer, *, probe: str, statistic: str | Sequence[str], deep
         chosen = [row for row in have if row["depth"] == most[row["shortcut"]]]
     else:
         chosen = have
-    found = [_of_run(row, probe, names) for row in chosen]
+    found = [_of_run(row, f"{probe}/{bn}", names) for row in chosen]
     rows = pl.concat([pl.DataFrame(schema=ROWS), *found])
     return Recorded(rows, seeds_said(rows), _missing(answered, len(known) - len(have), len(known)))
 
@@ -65,7 +67,7 @@ def _of_run(row: dict[str, object], probe: str, names: Sequence[str]) -> pl.Data
         read = read_readings(_folder(row))
     except ValueError:
         return pl.DataFrame(schema=ROWS)
-    kept = read.filter(pl.col("probe") == f"{probe}/train", pl.col("statistic").is_in(list(names)))
+    kept = read.filter(pl.col("probe") == probe, pl.col("statistic").is_in(list(names)))
     layers = kept["layer"].unique(maintain_order=True).to_list()
     places = {layer: place for place, layer in enumerate(layers, 1)}
     place = pl.col("layer").replace_strict(places, default=0, return_dtype=pl.Int64)

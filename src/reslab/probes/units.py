@@ -24,7 +24,9 @@ def dead_units(net: nn.Module, batch: ProbeBatch, *, bn: str) -> list[Reading]:
     finite goes through. Exact over the batch: no standard error.
     """
     measured = copy_of(net, bn=bn)
-    relus = {name: module for name, module in measured.named_modules() if isinstance(module, nn.ReLU)}
+    relus: dict[str, nn.Module] = {
+        name: module for name, module in measured.named_modules() if isinstance(module, nn.ReLU)
+    }
     largest: dict[str, Tensor] = {}
     total: dict[str, Tensor] = {}
 

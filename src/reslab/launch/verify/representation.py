@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from reslab.launch.verify.fact import BELOW, EXACT, Fact, distance, share
 from reslab.launch.verify.toy import BATCH_NORM, WIDTH, gauss, plain_net, value
@@ -30,6 +31,7 @@ def facts() -> Iterator[Fact]:
     before = dead_units(net, batch, bn="train")
     yield Fact("dead units of a BN net at initialisation", "BatchNorm", 0, value(before, "trunk", "dead"), EXACT)
     norm = net.get_submodule("trunk.0.1.branch.norm1")
+    assert isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():
         norm.weight[:DEAD], norm.bias[:DEAD] = 0.0, -1.0
     lost = value(dead_units(net, batch, bn="train"), "trunk", "dead")
