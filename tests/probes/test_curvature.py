@@ -84,8 +84,9 @@ def test_a_net_in_single_precision_is_near_the_one_in_double():
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # of a package that it imports
+@pytest.mark.real("curvlinops, as oracle of the Hessian")
 def test_it_is_the_hessian_of_curvlinops():
-    HessianLinearOperator = pytest.importorskip("curvlinops", reason="extra curvature").HessianLinearOperator  # noqa: N806
+    from curvlinops import HessianLinearOperator
 
     net, batch = slow.net("none-post-batch"), slow.batch(48, 48)
     net.train()(batch.images)

@@ -6,6 +6,7 @@ import pytest
 from analysis.records import write
 from reslab.analysis import depth_use
 from reslab.analysis.answer import answer
+from reslab.analysis.studies import studied
 from reslab.report import charts_depth_use
 from reslab.report.figures import write_figures
 from reslab.report.panels import PANELS
@@ -33,7 +34,7 @@ def outputs(tmp_path):
 
 
 def test_the_useful_part_of_the_depth(outputs):
-    rows = depth_use.gathered(answer(outputs, "toy")).rows
+    rows = studied(answer(outputs, "toy"), "linear", deepest=False).rows
     found = depth_use.useful(rows, "shortcut", "depth", "seed").sort("shortcut", "depth", "seed")
     assert found["place"].to_list() == [3, 4, 1, 0, 0]  # 0.895 of 0.9 is enough, 0.885 is not
     assert found["units"].to_list() == [4, 4, 2, 4, 4]

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from analysis.records import write
-from reslab.analysis import lesions
 from reslab.analysis.answer import answer
+from reslab.analysis.studies import studied
 from reslab.report import charts_lesion
 from reslab.report.figures import write_figures
 from reslab.report.panels import PANELS
@@ -37,7 +37,7 @@ def test_deepest_nets_that_were_studied_with_their_medians(outputs):
     for key in [("none", 20, 0), ("none", 56, 0), ("none", 56, 1), ("identity", 20, 0)]:
         study(outputs, *key)
     answered = answer(outputs, "toy")
-    found = lesions.gathered(answered)
+    found = studied(answered, "lesion", deepest=True)
     assert found.said == "plain 56: n = 2, seeds 0, 1; identity 20: n = 1, seed 0"
     drawn = charts_lesion.lesion(answered)
     two = drawn.data.filter(lesion="number", x=2).sort("shortcut", "statistics")
@@ -68,4 +68,4 @@ def test_a_file_that_is_none_counts_as_absent(outputs):
     study_file(folder, "lesion").write_text("no table")
     with pytest.raises(ValueError, match="cannot be read"):
         read_study(folder, "lesion")
-    assert set(lesions.gathered(answer(outputs, "toy")).rows["seed"]) == {0}
+    assert set(studied(answer(outputs, "toy"), "lesion", deepest=True).rows["seed"]) == {0}

@@ -1,41 +1,10 @@
 """Linear probes of the runs of the main context: errors along the depth, and how much of it is used; no torch."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import polars as pl
 
-from reslab.analysis.answer import Answer
-from reslab.analysis.instrument import KEY, looked_at, seeds_said
-from reslab.runs.folder import RunFolder
-from reslab.runs.studies import read_study, schema
-
-FOUND = {"shortcut": pl.String, "depth": pl.Int64, "seed": pl.Int64}
 SHARE = 0.99
 """Of the last probe's accuracy: what a layer must reach so that the depth behind it adds little (Kornblith 2019)."""
 ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class DepthUse:
-    """Rows as `runs.studies` has them, with shortcut, depth and seed, of all nets that were studied; seeds in words."""
-
-    rows: pl.DataFrame
-    said: str
-
-
-def gathered(answered: Answer) -> DepthUse:
-    """Of every run that has linear probes; a file that cannot be read counts as absent."""
-    found = [pl.DataFrame(schema=FOUND | schema("linear"))]
-    for row in looked_at(answered).iter_rows(named=True):
-        try:
-            read = read_study(RunFolder(Path(str(row["folder"]))), "linear")
-        except ValueError:
-            continue
-        key = [pl.lit(row[name], dtype=FOUND[name]).alias(name) for name in KEY]
-        found.append(read.select(*key, *schema("linear")))
-    rows = pl.concat(found)
-    return DepthUse(rows, seeds_said(rows))
 
 
 def useful(rows: pl.DataFrame, *by: str) -> pl.DataFrame:

@@ -2,48 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import polars as pl
 
-from reslab.analysis.answer import Answer
-from reslab.analysis.instrument import KEY, looked_at, seeds_said
-from reslab.runs.folder import RunFolder
-from reslab.runs.studies import read_study, schema
-
-FOUND = {"shortcut": pl.String, "depth": pl.Int64, "seed": pl.Int64}
 ROUNDING, LEAST = 1e-5, 1e-7
 """Of a loss in fp32, and in nats: what bends or dips by less than both together is straight."""
 FIRST, SECOND = 1, 2
 """Subsets of the images: the slice, and the same on other images, which says what of it is noise."""
 NUMBERS = ("centre", "basin", "basin_again", "bent", "minima", "repeated", "noise")
 """What `shapes` says of a slice."""
-
-
-@dataclass(frozen=True)
-class Landscape:
-    """Rows of one study, with shortcut, depth and seed, of every net that was studied; seeds in words."""
-
-    rows: pl.DataFrame
-    said: str
-
-
-def gathered(answered: Answer, study: str) -> Landscape:
-    """Of every run that has it; a file that cannot be read counts as absent."""
-    found = [pl.DataFrame(schema=FOUND | schema(study))]
-    for row in looked_at(answered).iter_rows(named=True):
-        try:
-            read = read_study(RunFolder(Path(str(row["folder"]))), study)
-        except ValueError:
-            continue
-        key = [pl.lit(row[name], dtype=FOUND[name]).alias(name) for name in KEY]
-        found.append(read.select(*key, *schema(study)))
-    rows = pl.concat(found)
-    return Landscape(rows, seeds_said(rows))
 
 
 def basin(shares: Sequence[float], losses: Sequence[float], level: float) -> float:

@@ -7,6 +7,7 @@ import polars as pl
 
 from reslab.analysis import depth_use
 from reslab.analysis.answer import Answer
+from reslab.analysis.studies import studied
 from reslab.analysis.wording import net
 from reslab.report import style
 from reslab.report.drawing import Drawing
@@ -26,7 +27,7 @@ READING = (
 
 def use(answered: Answer) -> Drawing | None:
     """Error of linear probes against relative depth, all depths of a shortcut in one picture; a mark per run."""
-    found = depth_use.gathered(answered)
+    found = studied(answered, "linear", deepest=False)
     if found.rows.is_empty():
         return None
     lines = depth_use.along(found.rows)

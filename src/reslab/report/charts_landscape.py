@@ -7,6 +7,7 @@ import polars as pl
 
 from reslab.analysis import landscape
 from reslab.analysis.answer import Answer
+from reslab.analysis.studies import studied
 from reslab.analysis.wording import net
 from reslab.report import style
 from reslab.report.drawing import Drawing
@@ -38,7 +39,7 @@ SHARP = (
 
 def slices(answered: Answer) -> Drawing | None:
     """Loss against the share of the direction; a thin line for each direction, the median, and the range as a band."""
-    found = landscape.gathered(answered, "slices")
+    found = studied(answered, "slices", deepest=False)
     rows = found.rows
     if rows.is_empty():
         return None
@@ -143,7 +144,7 @@ def _in_order(found: pl.DataFrame) -> list[dict[str, Any]]:
 
 def curvature(answered: Answer) -> Drawing | None:
     """The largest eigenvalue of every net, raw and filter-normalised, beside the largest that SGD can stand."""
-    found = landscape.gathered(answered, "curvature")
+    found = studied(answered, "curvature", deepest=False)
     if found.rows.is_empty():
         return None
     lines: dict[str, dict[str, str]] = {}

@@ -7,6 +7,7 @@ import polars as pl
 
 from reslab.analysis import lesions
 from reslab.analysis.answer import Answer
+from reslab.analysis.studies import studied
 from reslab.analysis.wording import net
 from reslab.report import style
 from reslab.report.drawing import Drawing
@@ -19,7 +20,7 @@ TITLE = "error on test images (%)"
 
 def lesion(answered: Answer) -> Drawing | None:
     """Error against the number of deleted units (median, quartiles) and against the place of a single deleted one."""
-    found = lesions.gathered(answered)
+    found = studied(answered, "lesion", deepest=True)
     rows = found.rows
     if rows.is_empty():
         return None
