@@ -24,7 +24,7 @@ def shattering(answered: Answer) -> Drawing | None:
         "frozen: 1 where all images ask the same of the layer, 0 where gradients are white noise. Dotted: 2^-L, the "
         "law of a plain net with BatchNorm at initialisation, two activations a unit."
     )
-    return _profile(found, units, words, axis="cosine", guide=True)
+    return _profile(found, units, words, axis="cosine", place="unit", guide=True)
 
 
 def rank(answered: Answer) -> Drawing | None:
@@ -34,17 +34,19 @@ def rank(answered: Answer) -> Drawing | None:
         "Effective rank (e to the entropy of the singular values' shares; Roy and Vetterli 2007) of each unit's "
         "features, averaged over positions and centred over the images of the probe batch, over the largest possible."
     )
-    return _profile(found, found.rows, words, axis="effective rank / largest possible", guide=False)
+    return _profile(found, found.rows, words, axis="effective rank / largest possible", place="unit", guide=False)
 
 
 def dead(answered: Answer) -> Drawing | None:
     """Share of channels that are dead behind each activation."""
     found = instrument.values(answered, probe="dead_units", statistic="dead", deepest=True)
     words = "Share of channels that are zero at every position of every image of the probe batch, behind each ReLU."
-    return _profile(found, found.rows, words, axis="dead channels (share)", guide=False)
+    return _profile(found, found.rows, words, axis="dead channels (share)", place="ReLU", guide=False)
 
 
-def _profile(found: instrument.Recorded, rows: pl.DataFrame, words: str, *, axis: str, guide: bool) -> Drawing | None:
+def _profile(
+    found: instrument.Recorded, rows: pl.DataFrame, words: str, *, axis: str, place: str, guide: bool
+) -> Drawing | None:
     """Means over seeds against the place in the net, at the first, a middle and the last recorded step."""
     rows = rows.filter(pl.col("value").is_finite() & (pl.col("layer") != "trunk"))
     if rows.is_empty():
@@ -55,10 +57,16 @@ def _profile(found: instrument.Recorded, rows: pl.DataFrame, words: str, *, axis
     data = rows.filter(pl.col("step").is_in(steps)).group_by(by, maintain_order=True)
     means = data.agg(value=pl.col("value").mean(), n=pl.len())
     brief = (
-        f"{words} The deepest nets; layers from the input (left) to the output (right); mean over seeds ({found.said})."
+        f"{words} Of each shortcut the deepest net ({_nets(means)}), from the input (left) to the output (right); mean "
+        f"over seeds ({found.said})."
     )
-    chart = _chart(means, steps, axis, guide)
+    chart = _chart(means, steps, axis, place, guide)
     return Drawing(chart, f"{brief} {found.missing}".strip(), means, brief=brief)
+
+
+def _nets(means: pl.DataFrame) -> str:
+    pairs = means.select("shortcut", "depth").unique(maintain_order=True).iter_rows()
+    return ", ".join(f"{net(shortcut)} {depth}" for shortcut, depth in pairs)
 
 
 def _three(steps: list[int]) -> list[int]:
@@ -66,7 +74,7 @@ def _three(steps: list[int]) -> list[int]:
     return sorted({steps[0], steps[len(steps) // 2], steps[-1]})
 
 
-def _chart(means: pl.DataFrame, steps: list[int], axis: str, guide: bool) -> Any:
+def _chart(means: pl.DataFrame, steps: list[int], axis: str, place: str, guide: bool) -> Any:
     names = order(means["shortcut"])
     titles = [f"step {step:,}" for step in steps]
     rows = means.with_columns(
@@ -76,11 +84,10 @@ def _chart(means: pl.DataFrame, steps: list[int], axis: str, guide: bool) -> Any
     )
     if guide:
         rows = pl.concat([rows, _halves(rows)], how="diagonal")
-    least = rows["value"].min()
-    assert isinstance(least, float)
+    values = rows["value"].to_list()
     base = alt.Chart(rows.with_columns(guide=pl.col("net").is_null())).encode(
-        x=alt.X("place:Q", title="layer (first = 1)", axis=alt.Axis(grid=False, tickMinStep=1)),
-        y=alt.Y("value:Q", title=axis, scale=alt.Scale(domain=[min(0.0, least), 1.0])),
+        x=alt.X("place:Q", title=f"{place} (first = 1)", axis=alt.Axis(grid=False, tickMinStep=1)),
+        y=alt.Y("value:Q", title=axis, scale=alt.Scale(domain=[min(0.0, *values), max(0.05, *values)])),
     )
     tip = ["net:N", "layer:N", "step:Q", alt.Tooltip("value:Q", format=".3~g"), "n:Q"]
     colour, nets = style.colour(names), base.transform_filter("!datum.guide")

@@ -97,7 +97,10 @@ PANELS: tuple[Panel, ...] = (
         *("branches", "Branch against shortcut, unit by unit", "instrument", charts_branches.branches),
         absent="No run has recorded branches and shortcuts: reslab train ... probes=full records them.",
     ),
-    Panel("shattering", "Do two images still ask the same of a layer?", "instrument", charts_profiles.shattering),
+    Panel(
+        *("shattering", "Do two images still ask the same of a layer?", "instrument", charts_profiles.shattering),
+        absent="No run has recorded how gradients shatter: reslab train ... probes=full records it.",
+    ),
     Panel("rank", "How many directions each unit uses", "instrument", charts_profiles.rank),
     Panel("dead", "Channels that are dead", "instrument", charts_profiles.dead),
     Panel("lesion", "What is left when units are deleted", "instrument", charts_lesion.lesion),
