@@ -134,7 +134,7 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("part=speed", "part=speed is unknown; it is sweep"),
+        ("part=speed", "part=speed is unknown; it is sweep, "),
         ("runs=0", "runs=0 measures nothing"),
         ("repeats=0", "repeats=0 measures nothing"),
         ("seconds=0.0", "seconds=0.0 is no length of a training"),

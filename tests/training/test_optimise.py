@@ -98,3 +98,20 @@ def test_decay_is_added_to_the_gradient(make):
     optimiser.step()
     assert net.weight.item() == pytest.approx(expected)
     assert net.bias.item() == bias
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_all_parameters_in_one_call_are_the_same_bits_as_one_by_one(nesterov):
+    def trained(make):
+        torch.manual_seed(3)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 3))
+        optimiser = make(groups(net, weight_decay=0.1, decay=["conv"]))
+        for _ in range(20):
+            optimiser.zero_grad()
+            net(torch.randn(5, 3, 8, 8)).square().sum().backward()
+            optimiser.step()
+        return torch.cat([p.flatten() for p in net.parameters()])
+
+    ours = trained(lambda found: sgd(found, lr=1e-3, momentum=0.9, nesterov=nesterov))
+    settings = {"lr": 1e-3, "momentum": 0.9, "nesterov": nesterov, "foreach": False}
+    assert torch.equal(ours, trained(lambda found: torch.optim.SGD(found, **settings)))

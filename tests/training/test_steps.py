@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reslab import streams
 from reslab.training.classifier import Classifier
 from reslab.training.steps import train_steps
 
@@ -112,6 +113,16 @@ def test_dropout_draws_anew_at_every_step():
     model[1].register_forward_hook(lambda module, args, out: masks.append(tuple((out == 0).flatten().tolist())))
     train_steps(model, sgd(model), made(10), lr=lr, seed=0, first_bad=bad_at())
     assert len(set(masks)) == 10
+
+
+def test_layers_draw_what_a_seeded_torch_draws():
+    """Only the generator of the device in use is seeded: to the numbers that `torch.manual_seed` gives."""
+    model, drawn = nn.Sequential(nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 3)), []
+    model[0].register_forward_hook(lambda module, args, out: drawn.append(out))
+    train_steps(model, sgd(model), made(3), lr=lr, seed=7, first_bad=bad_at())
+    for (step, images, _), found in zip(made(3), drawn, strict=True):
+        torch.manual_seed(int(streams.bits(1, 7, step, "layers")[0]) >> 1)
+        assert torch.equal(found, F.dropout(images, 0.5))
 
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1, 2**40])

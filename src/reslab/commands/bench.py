@@ -1,46 +1,69 @@
-"""`reslab bench part=sweep`: what the machinery costs, beside its targets, with hardware and versions."""
+"""`reslab bench part=NAME`: what the project costs, beside its targets, with hardware and versions."""
 
 import os
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from reslab.launch.bench import figures, sweep, verbs
+from reslab.launch.bench import figures, growth, runs, steps, sweep, verbs
+from reslab.launch.bench.figures import Measured
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
 from reslab.runs.folder import write_json
 
-PARTS = ("sweep",)
-
 
 def main(arguments: list[str]) -> int:
-    """Measure, print the table, write `results`/PART.json and PART.md; 1 if a target is missed."""
-    config = _checked(resolve_verb(compose("bench", arguments)[0]))
-    part, load, out = config["part"], os.getloadavg()[0], Console(highlight=False)
+    """Measure, print the tables, write `results`/PART.json and PART.md; 1 if a target is missed."""
+    config = resolve_verb(compose("bench", arguments)[0])
+    name = config["part"]
+    if name not in PARTS:
+        raise ValueError(f"part={name} is unknown; it is {', '.join(PARTS)}")
+    part = PARTS[name]
+    part.check(config)
+    load, out = os.getloadavg()[0], Console(highlight=False)
     out.width = max(out.width, 140)  # tables are never squeezed
     outputs, results = Path(config["outputs"]).absolute(), Path(config["results"]).absolute()
     outputs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=outputs) as folder:
-        found = _sweep(config, Path(folder))
+        found = part.measure(config, Path(folder))
         known = figures.evidence(Path(folder), load)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("figure", "value", "target"):
-        table.add_column(column, justify="right" if column == "value" else "left")
-    for figure in found:
-        table.add_row(*figure.cells())
-    out.print(table)
+    for sheet in found.sheets:
+        out.print(sheet.title, _table(sheet.columns, sheet.rows), "")
+    out.print(_table(("figure", "value", "target"), [figure.cells() for figure in found.figures]))
     results.mkdir(parents=True, exist_ok=True)
-    asked = {name: config[name] for name in ("runs", "seconds", "sizes", "repeats")}
-    write_json(results / f"{part}.json", {"part": part, **asked, **known, "figures": figures.record(found)})
-    (results / f"{part}.md").write_text(figures.page(part, found, known))
-    print(f"wrote {results}/{part}.json and {part}.md")
-    return 1 if any(figure.met is False for figure in found) else 0
+    asked = {setting: config[setting] for setting in part.settings}
+    write_json(results / f"{name}.json", {"part": name, **asked, **known, **figures.record(found)})
+    (results / f"{name}.md").write_text(figures.page(name, found, known))
+    print(f"wrote {results}/{name}.json and {name}.md")
+    return 1 if any(figure.met is False for figure in found.figures) else 0
 
 
-def _sweep(config: dict[str, Any], folder: Path) -> list[figures.Figure]:
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    """Names and targets to the left, values to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for at, column in enumerate(columns):
+        table.add_column(column, justify="left" if at == 0 or column == "target" else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+@dataclass(frozen=True)
+class Part:
+    """One benchmark: ValueError from `check` for what cannot be measured, then `measure` in a temporary folder."""
+
+    check: Callable[[dict[str, Any]], None]
+    measure: Callable[[dict[str, Any], Path], Measured]
+    settings: tuple[str, ...]
+    """The keys of conf/bench.yaml that belong to it; they are recorded beside what was found."""
+
+
+def _sweep(config: dict[str, Any], folder: Path) -> Measured:
     """The sweep first: its parent's memory is that of a process that has done nothing else."""
     launched, disk = folder / "launched", folder / "disk"
     print(f"launching {config['runs']:,} runs of {config['seconds']:g} s", flush=True)
@@ -51,13 +74,10 @@ def _sweep(config: dict[str, Any], folder: Path) -> list[figures.Figure]:
         runs = verbs.fill(size, disk)
         print(f"{', '.join(verbs.COMMANDS)} of {runs:,} runs, {config['repeats']} times each", flush=True)
         took += [verbs.measure(verb, runs, disk, config["repeats"]) for verb in verbs.COMMANDS]
-    return found + figures.of_commands(took)
+    return Measured(found + figures.of_commands(took))
 
 
-def _checked(config: dict[str, Any]) -> dict[str, Any]:
-    """The same; ValueError for what cannot be measured."""
-    if config["part"] not in PARTS:
-        raise ValueError(f"part={config['part']} is unknown; it is {', '.join(PARTS)}")
+def _check_sweep(config: dict[str, Any]) -> None:
     if not config["seconds"] > 0:
         raise ValueError(f"seconds={config['seconds']} is no length of a training; use seconds=0.1")
     for name in ("runs", "repeats"):
@@ -65,4 +85,47 @@ def _checked(config: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name}={config[name]} measures nothing; use {name}=1 or more")
     if not all(isinstance(size, int) and size > 0 for size in config["sizes"]):
         raise ValueError(f"sizes={config['sizes']} are not numbers of runs; use sizes=[100,1000]")
-    return config
+
+
+def _runs(config: dict[str, Any], folder: Path) -> Measured:
+    asked = {name: config[name] for name in ("depths", "seeds", "steps", "repeats")}
+    return runs.measure(**asked, folder=folder)
+
+
+def _check_runs(config: dict[str, Any]) -> None:
+    for name in ("seeds", "steps", "repeats"):
+        if config[name] < 1:
+            raise ValueError(f"{name}={config[name]} measures nothing; use {name}=1 or more")
+    if not config["depths"]:
+        raise ValueError("depths=[] measures nothing; use depths=[8,56]")
+
+
+def _steps(config: dict[str, Any], folder: Path) -> Measured:
+    return steps.measure(**config["race"], folder=folder)
+
+
+def _check_steps(config: dict[str, Any]) -> None:
+    asked = config["race"]
+    for name in ("depths", "digits"):
+        if not all(isinstance(depth, int) and depth >= 8 and depth % 6 == 2 for depth in asked[name]):
+            raise ValueError(f"race.{name}={asked[name]} are not depths of 6n + 2 layers; use race.{name}=[8,20]")
+    for name in ("width", "rows", "batch", "steps", "digit_steps", "repeats"):
+        if asked[name] < 1:
+            raise ValueError(f"race.{name}={asked[name]} measures nothing; use race.{name}=1 or more")
+    least = asked["batch"] * (asked["steps"] + 3)
+    if asked["depths"] and asked["rows"] < least:
+        raise ValueError(f"race.rows={asked['rows']} images are fewer than a turn trains on; use race.rows={least}")
+
+
+def _growth(config: dict[str, Any], folder: Path) -> Measured:
+    from reslab.launch.bench import grown  # with Altair, which has no place in a parent whose memory is measured
+
+    return grown.measure(config["growth"], folder, Path(config["results"]).absolute())
+
+
+PARTS: dict[str, Part] = {
+    "sweep": Part(_check_sweep, _sweep, ("runs", "seconds", "sizes", "repeats")),
+    "steps": Part(_check_steps, _steps, ("race",)),
+    "runs": Part(_check_runs, _runs, ("depths", "seeds", "steps", "repeats")),
+    "growth": Part(growth.check, _growth, ("growth",)),
+}

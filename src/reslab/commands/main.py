@@ -16,7 +16,7 @@ VERBS = {
     "verify": "is the instrument right? known laws beside what it measures: about two minutes",
     "construct": "a deeper plain net with the function of a trained shallow one (run=FOLDER depth=56)",
     "doctor": "is everything here that a run needs? (measure=false: without the slow part)",
-    "bench": "what the machinery of sweeps costs a run, and how it grows, beside its targets (part=sweep)",
+    "bench": "what things cost, beside their targets: part=sweep, steps, runs or growth",
     "completion": "a script for your shell (bash or zsh) that completes verbs, groups, choices and settings",
     "push": "send to W&B what it has not got of an experiment (experiment=NAME)",
 }

@@ -15,10 +15,10 @@ def crop_and_flip(
     pad: int,
 ) -> Float[Tensor, "n c h w"]:
     """Zero-pad by `pad` pixels, cut out the window at (dy, dx) in 0 .. 2 * pad, mirror left to right where `flip`."""
-    size = images.shape[-1]
-    columns = torch.arange(size, device=images.device)
+    n, c, size = len(images), images.shape[1], images.shape[-1]
+    side, columns = size + 2 * pad, torch.arange(size, device=images.device)
     across = torch.where(flip[:, None], size - 1 - columns, columns) + dx[:, None]
-    down = columns + dy[:, None]
+    first = (torch.arange(n, device=images.device)[:, None] * side + columns + dy[:, None]) * side
     padded = F.pad(images, (pad, pad, pad, pad)).permute(0, 2, 3, 1)
-    rows = torch.arange(len(images), device=images.device)[:, None, None]
-    return padded[rows, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2)
+    pixels = padded.reshape(-1, c).index_select(0, (first[:, :, None] + across[:, None, :]).flatten())
+    return pixels.view(n, size, size, c).permute(0, 3, 1, 2)

@@ -16,10 +16,10 @@ from reslab.launch.construct import construct, image, make_net
 from reslab.nets.build import Net
 from reslab.nets.initialise import Law, initialise
 from reslab.specs import NetSpec
-from reslab.training import schedule
+from reslab.training import recompute, schedule
 from reslab.training.classifier import Classifier
 from reslab.training.optimise import groups
-from reslab.training.steps import Update, plainly
+from reslab.training.steps import Forward, Update, directly, plainly
 
 
 def read_data(config: Mapping[str, Any]) -> Callable[[str], Arrays]:
@@ -96,6 +96,7 @@ def build_classifier(config: Mapping[str, Any], net: nn.Module) -> Classifier:
         lr=lambda step: recipe["lr"] * factor(step),
         seed=config["seeds"]["augment"],
         update=build_update(config, net),
+        forward=build_forward(config, net),
     )
 
 
@@ -103,3 +104,12 @@ def build_update(config: Mapping[str, Any], net: nn.Module) -> Update:
     """How the config's intervention makes a step; built from the initial net, before a checkpoint is restored."""
     node = config["intervention"]
     return construct(node["update"], config["trust"])(net) if "update" in node else plainly
+
+
+def build_forward(config: Mapping[str, Any], net: nn.Module) -> Forward:
+    """How training computes the logits; ValueError where the net has no units whose activations could be left out."""
+    trainer = config.get("trainer", {})
+    if not trainer.get("activation_checkpointing", False):  # a config from before there was a choice
+        return directly
+    recompute.stages(net)
+    return recompute.recomputing

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import SumMetric
 
 from reslab import world
-from reslab.training.steps import Batches, Update, plainly, train_steps
+from reslab.training.steps import Batches, Forward, Update, directly, plainly, train_steps
 
 
 class Classifier(pl.LightningModule):
@@ -28,15 +28,16 @@ class Classifier(pl.LightningModule):
         lr: Callable[[int], float],
         seed: int,
         update: Update = plainly,
+        forward: Forward = directly,
     ) -> None:
         """`lr` gives the learning rate of an optimiser step, counted from 0; `seed` is for layers that draw numbers.
 
-        `update` makes the steps, as in `training.steps`.
+        `update` makes the steps, and `forward` computes what they learn from, as in `training.steps`.
         """
         super().__init__()
         self.automatic_optimization = False
         self.net, self._optimiser, self.lr, self._seed = net, optimiser, lr, seed
-        self._update = update
+        self._update, self._forward = update, forward
         # sums, not MeanMetric: that drops its weights where NaNs are let through. They come summed over ranks
         names = ("loss", "error", "images")
         self.running = nn.ModuleDict({name: SumMetric(nan_strategy="disable", sync_on_compute=False) for name in names})
@@ -60,6 +61,7 @@ class Classifier(pl.LightningModule):
             first_bad=self.first_bad_step,
             backward=self.manual_backward if world.size() > 1 else Tensor.backward,
             update=self._update,
+            forward=self._forward,
         )
         for metric, total in zip(self._sums(), totals, strict=True):
             metric.update(total)

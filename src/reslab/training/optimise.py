@@ -27,8 +27,11 @@ def groups(net: nn.Module, *, weight_decay: float, decay: Sequence[str]) -> list
 
 
 def sgd(params: list[dict], *, lr: float, momentum: float, nesterov: bool) -> torch.optim.Optimizer:
-    """Stochastic gradient descent; weight decay is added to the gradient."""
-    return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov)
+    """Stochastic gradient descent; weight decay is added to the gradient.
+
+    All parameters in one call instead of one by one, to the same bits. `fused` would be faster still, to other bits.
+    """
+    return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, foreach=True)
 
 
 def adam(params: list[dict], *, lr: float, betas: Sequence[float], eps: float) -> torch.optim.Optimizer:

@@ -4,7 +4,7 @@ import math
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,44 @@ ENOUGH = 1000  # runs; over fewer the memory that Python takes at once hides wha
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table; `most` is the target, None where there is none."""
+    """One line of the table; the target is at most `most` or at least `least`, and none where both are None."""
 
     name: str
     value: float
     unit: str
     most: float | None = None
+    least: float | None = None
 
     @property
     def met(self) -> bool | None:
         """Whether the target is reached; None without one."""
-        return None if self.most is None else self.value <= self.most
+        if self.most is None and self.least is None:
+            return None
+        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
 
     def cells(self) -> tuple[str, str, str]:
         """Name, value with its unit, target with the answer."""
         answer = {None: "", True: "met", False: "missed"}[self.met]
-        target = "" if self.most is None else f"at most {self.most:g} {self.unit}: {answer}"
-        return self.name, f"{self.value:,.3g} {self.unit}".strip(), target
+        bounds = (("at least", self.least), ("at most", self.most))
+        target = " and ".join(f"{word} {bound:g} {self.unit}".strip() for word, bound in bounds if bound is not None)
+        return self.name, f"{self.value:,.3g} {self.unit}".strip(), f"{target}: {answer}" if target else ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table beside the figures, such as all contestants of one race; cells as they are to be read."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one part has found: figures with their targets, and tables that show where they come from."""
+
+    figures: list[Figure]
+    sheets: list[Sheet] = field(default_factory=list)
 
 
 def of_sweep(swept: Swept) -> list[Figure]:
@@ -91,23 +112,32 @@ def evidence(outputs: Path, load: float) -> dict[str, Any]:
     }
 
 
-def record(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+def record(found: Measured) -> dict[str, Any]:
     """For programs."""
-    return [asdict(figure) | {"met": figure.met} for figure in figures]
+    return {
+        "figures": [asdict(figure) | {"met": figure.met} for figure in found.figures],
+        "tables": [asdict(sheet) for sheet in found.sheets],
+    }
 
 
-def page(part: str, figures: Sequence[Figure], found: dict[str, Any]) -> str:
-    """The same table as Markdown, with the evidence in one line."""
-    hardware, installed = found["hardware"], found["versions"]
-    lines = [f"| {' | '.join(figure.cells())} |" for figure in figures]
+def page(part: str, found: Measured, known: dict[str, Any]) -> str:
+    """The same tables as Markdown, with the evidence in one line."""
+    hardware, installed = known["hardware"], known["versions"]
     where = (
         f"{hardware['processor'] or hardware['machine']}, {hardware['cores']} cores, {hardware['memory_gib']:g} GiB, "
-        f"{hardware['file_system']}, {hardware['system']}; Python {found['python']}, torch {installed['torch']}, "
-        f"reslab {installed['reslab']} at {_short(found['commit']) or 'no commit'}; load before: "
+        f"{hardware['file_system']}, {hardware['system']}; Python {known['python']}, torch {installed['torch']}, "
+        f"reslab {installed['reslab']} at {_short(known['commit']) or 'no commit'}; load before: "
         f"{hardware['load_before']:.2f}"
     )
-    head = [f"# Speed: {part}", "", f"Written by `reslab bench part={part}`; {part}.json has every figure.", ""]
-    return "\n".join([*head, f"{where}.", "", "| figure | value | target |", "|---|---|---|", *lines]) + "\n"
+    lines = [f"# Speed: {part}", "", f"Written by `reslab bench part={part}`; {part}.json has every figure.", ""]
+    lines += [f"{where}.", ""]
+    for sheet in found.sheets:
+        lines += [f"{sheet.title}:", "", *_markdown(sheet.columns, sheet.rows), ""]
+    return "\n".join([*lines, *_markdown(("figure", "value", "target"), [f.cells() for f in found.figures])]) + "\n"
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _short(name: str) -> str:

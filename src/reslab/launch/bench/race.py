@@ -1,0 +1,57 @@
+"""A race of contestants that take turns, so that what disturbs the machine disturbs all of them; pure, no torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+Turn = Callable[[], float]
+"""One turn of a contestant: seconds per step, its own warm-up steps not counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What everyone trains: the words of a command line, and how long a turn is."""
+
+    words: tuple[str, ...]
+    warm: int
+    steps: int
+    longest: int
+    """Steps in a slice of ours."""
+    outputs: Path
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and quartiles of the repeats."""
+
+    middle: float
+    low: float
+    high: float
+
+
+def race(turns: Mapping[str, Turn], repeats: int) -> dict[str, list[float]]:
+    """Seconds per step of every contestant in every repeat: all in order, then all again, ABC ABC."""
+    taken: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(repeats):
+        for name, turn in turns.items():
+            taken[name].append(turn())
+    return taken
+
+
+def spread(values: list[float]) -> Spread:
+    """Median and quartiles; with one value, that value three times."""
+    if len(values) < 2:
+        return Spread(values[0], values[0], values[0])
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return Spread(middle, low, high)
+
+
+def faster(ours: list[float], theirs: list[float]) -> Spread:
+    """How many times as fast `ours` is: the ratio within each repeat, then median and quartiles of these ratios."""
+    return spread([other / own for own, other in zip(ours, theirs, strict=True)])
+
+
+def share(whole: list[float], part: list[float]) -> float:
+    """(whole - part) / whole within each repeat, the median: what the rest of `whole` costs."""
+    return median((all_of_it - some) / all_of_it for all_of_it, some in zip(whole, part, strict=True))

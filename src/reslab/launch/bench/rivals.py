@@ -1,0 +1,197 @@
+"""Training loops that know nothing of this project: the usual trainer, a naive one, and one as fast as we can make it.
+
+Their net is written as everyone writes it (He 2015, section 4.2, option A), apart from `reslab.nets`.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reslab.data.normalise import Normalisation
+from reslab.data.plan import Epoch
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Block(nn.Module):
+    """conv norm relu conv norm, plus the input, relu; all in place where that is allowed."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+        """Option A: a smaller and wider output takes every second pixel, and zeros as new channels."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(c_out)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(c_out)
+        self.new, self.stride = c_out - c_in, stride
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
+        """(n, c_in, h, w) to (n, c_out, h / stride, w / stride)."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        if self.stride > 1 or self.new:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new))
+        out += x
+        return F.relu(out, inplace=True)
+
+
+class CifarNet(nn.Module):
+    """ResNet-`depth` of He 2015, section 4.2: 6n + 2 layers in three stages of width, 2 width, 4 width."""
+
+    def __init__(self, depth: int, *, width: int, channels: int, classes: int) -> None:
+        """Weights are torch's until `take_weights`."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        blocks, c_in = [], width
+        for stage in range(3):
+            for unit in range((depth - 2) // 6):
+                blocks.append(Block(c_in, width * 2**stage, 2 if stage and not unit else 1))
+                c_in = width * 2**stage
+        self.blocks = nn.Sequential(*blocks)
+        self.linear = nn.Linear(c_in, classes)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+        """Normalised images to logits."""
+        out = self.blocks(F.relu(self.bn1(self.conv1(images)), inplace=True))
+        return self.linear(torch.flatten(F.adaptive_avg_pool2d(out, 1), 1))
+
+
+def take_weights(mine: nn.Module, theirs: nn.Module) -> None:
+    """Copy all parameters and statistics, in the order of the layers; ValueError where the shapes differ."""
+    state, other = mine.state_dict(), list(theirs.state_dict().values())
+    if [value.shape for value in state.values()] != [value.shape for value in other]:
+        raise ValueError("the two nets have other parameters")
+    mine.load_state_dict(dict(zip(state, other, strict=True)))
+
+
+class Resident:
+    """Training images in memory, and the plan of one epoch: which image at which place, moved and flipped how."""
+
+    def __init__(
+        self,
+        images: UInt8[Tensor, "n c h w"],
+        labels: Int64[Tensor, " n"],
+        normalise: Normalisation,
+        epoch: Epoch,
+        *,
+        batch: int,
+        pad: int,
+    ) -> None:
+        """The plan is that of our own runs, so that all see the same batches."""
+        self.images, self.labels, self.normalise, self.batch, self.pad = images, labels, normalise, batch, pad
+        self.order, self.dy, self.dx, self.flip = (torch.from_numpy(np.ascontiguousarray(part)) for part in epoch)
+
+    def rows(self, step: int) -> slice:
+        """Where the batch of a step is in the plan; the epoch begins anew at its end."""
+        at = step % (len(self.order) // self.batch)
+        return slice(at * self.batch, (at + 1) * self.batch)
+
+
+def naive_batches(data: Resident) -> Callable[[int], Batch]:
+    """Floats in NCHW, padded and cut out image by image in every batch."""
+    images = data.normalise(data.images.contiguous())
+
+    def batch(step: int) -> Batch:
+        at = data.rows(step)
+        order = data.order[at]
+        x = images[order]
+        if data.pad:
+            wide, size = F.pad(x, (data.pad,) * 4), x.shape[-1]
+            offsets = zip(data.dy[at].tolist(), data.dx[at].tolist(), data.flip[at].tolist(), strict=True)
+            cut = [(wide[i, :, y : y + size, x : x + size], mirror) for i, (y, x, mirror) in enumerate(offsets)]
+            x = torch.stack([window.flip(2) if mirror else window for window, mirror in cut])
+        return x, data.labels[order]
+
+    return batch
+
+
+def strong_batches(data: Resident, dtype: torch.dtype) -> Callable[[int], Batch]:
+    """Normalised and padded once, channels last, in the type of the convolutions: a batch is a single gather."""
+    wide = F.pad(data.normalise(data.images), (data.pad,) * 4).permute(0, 2, 3, 1).contiguous().to(dtype)
+    n, side, _, c = wide.shape
+    size, pixels = side - 2 * data.pad, wide.view(n * side * side, c)
+    columns = torch.arange(size)
+
+    def batch(step: int) -> Batch:
+        at = data.rows(step)
+        order, flip = data.order[at], data.flip[at]
+        across = torch.where(flip[:, None], size - 1 - columns, columns) + data.dx[at][:, None]
+        first = (order[:, None] * side + columns + data.dy[at][:, None]) * side
+        found = pixels.index_select(0, (first[:, :, None] + across[:, None, :]).flatten())
+        return found.view(len(order), size, size, c).permute(0, 3, 1, 2), data.labels[order]
+
+    return batch
+
+
+class Loop:
+    """A plain training loop over batches; `turn` times some steps after a few others."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        batches: Callable[[], Iterator[Sequence[Tensor]]],
+        *,
+        warm: int,
+        steps: int,
+        mixed: bool = False,
+        looks: bool = False,
+        forward: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """`batches` opens a stream for one turn; `looks`: loss and accuracy are read after every step."""
+        self.net, self.optimiser, self.batches, self.warm, self.steps = net, optimiser, batches, warm, steps
+        self.mixed, self.looks, self.forward = mixed, looks, net if forward is None else forward
+        self.seen = torch.zeros(2)
+
+    def turn(self) -> float:
+        """Seconds per step."""
+        stream = self.batches()
+        for _ in range(self.warm):
+            self.step(next(stream))
+        began = time.perf_counter()
+        for _ in range(self.steps):
+            self.step(next(stream))
+        return (time.perf_counter() - began) / self.steps
+
+    def losses(self, steps: int) -> list[float]:
+        """The losses of the first steps."""
+        stream = self.batches()
+        return [float(self.step(next(stream))) for _ in range(steps)]
+
+    def step(self, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
+        """One step of the optimiser; the loss before it."""
+        images, labels = batch
+        with self._precision():
+            logits = self.forward(images)
+        loss = F.cross_entropy(logits.float(), labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        right = (logits.detach().argmax(1) == labels).sum()
+        if self.looks:
+            self.seen += torch.tensor([loss.item(), right.item() / len(labels)])
+        else:
+            self.seen += torch.stack([loss.detach(), right.float()])
+        return loss.detach()
+
+    def _precision(self) -> AbstractContextManager:
+        return torch.autocast("cpu", torch.bfloat16) if self.mixed else nullcontext()
+
+
+def stream(batch: Callable[[int], Batch]) -> Callable[[], Iterator[Batch]]:
+    """The batches of steps 0, 1, 2, ..., opened anew at every call."""
+
+    def opened() -> Iterator[Batch]:
+        step = 0
+        while True:
+            yield batch(step)
+            step += 1
+
+    return opened

@@ -1,0 +1,145 @@
+"""The standing after races of training steps: tables of all contestants, figures with their targets; no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reslab.launch.bench.figures import Figure, Measured, Sheet
+from reslab.launch.bench.race import Spread, faster, share, spread
+
+LABELS = {
+    "usual fp32": "a usual trainer, fp32",
+    "naive fp32": "b naive loop, fp32",
+    "strong fp32": "c strong loop, fp32",
+    "strong bf16": "c strong loop, bf16",
+    "ours fp32": "d ours, fp32",
+    "ours bf16": "d ours, bf16",
+    "alone fp32": "  its step function alone, fp32",
+    "alone bf16": "  its step function alone, bf16",
+    "ours bf16 nchw": "e ours, bf16, without channels_last",
+    "ours bf16 loader": "e ours, bf16, without resident data (the usual loader)",
+    "ours bf16 slices": "e ours, bf16, slices of one step",
+    "strong bf16 compiled": "tried: c in bf16, whole net compiled",
+    "strong bf16 blocks": "tried: c in bf16, each block compiled",
+    "strong bf16 foreach": "tried: c in bf16, SGD not fused",
+    "strong fp32 rounded": "tried: c in fp32, oneDNN may round to bf16",
+}
+PASSES, BYTES = 22, {"fp32": 4, "bf16": 2}
+"""How often a step reads or writes each output of a convolution where nothing is fused, and the size of a number."""
+AGAINST_USUAL = {20: 2.8, 56: 3.0}
+AGAINST_USUAL_FP32, AGAINST_STRONG = 1.4, 0.97
+SHARE, SHARE_SMALL = 0.03, 0.05
+COLUMNS = ("contestant", "ms/step", "quartiles", "img/s", "x a", "x c", "over c", "arithmetic", "traffic", "MiB")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heat:
+    """What one race has found: seconds per step by contestant and repeat, and the sizes that make sense of them."""
+
+    title: str
+    depth: int
+    seconds: Mapping[str, list[float]]
+    batch: int
+    macs: int
+    elements: int
+    first: Mapping[str, float]
+    gates: Sequence[Mapping[str, Any]]
+    workers: Mapping[str, float]
+    memory: Mapping[str, float]
+
+    def best(self, kind: str) -> str:
+        """The faster precision of a kind; what else is different about a contestant does not count."""
+        names = [name for name in (f"{kind} fp32", f"{kind} bf16") if name in self.seconds]
+        return min(names, key=lambda name: spread(self.seconds[name]).middle)
+
+    def ratio(self, ours: str, theirs: str) -> Spread:
+        """How many times as fast `ours` is, paired."""
+        return faster(self.seconds[ours], self.seconds[theirs])
+
+
+def found(heats: Sequence[Heat], small: Sequence[Heat], limits: Mapping[str, Any]) -> Measured:
+    """The figures with their targets, and the tables that they come from."""
+    figures = [figure for heat in heats for figure in _against(heat)]
+    figures += [_lightning(heat, heat.best("alone").replace("alone ", ""), SHARE) for heat in heats]
+    for heat in small:
+        figures.append(_lightning(heat, "fp32", SHARE_SMALL))
+        figures.append(_ratio(heat, "ours fp32", "strong fp32"))
+    figures.append(Figure("this machine's fastest convolution, bf16 over fp32", limits["bf16"] / limits["fp32"], "x"))
+    sheets = [_sheet(heat, limits) for heat in (*heats, *small)]
+    return Measured(figures, [*sheets, _gates([*heats, *small]), _limits(limits)])
+
+
+def _against(heat: Heat) -> list[Figure]:
+    ours, strong = heat.best("ours"), heat.best("strong")
+    compiled = [name for name in heat.seconds if "compiled" in name or "blocks" in name]
+    return [
+        _ratio(heat, ours, "usual fp32", AGAINST_USUAL.get(heat.depth)),
+        _ratio(heat, "ours fp32", "usual fp32", AGAINST_USUAL_FP32),
+        _ratio(heat, ours, strong, AGAINST_STRONG),
+        _ratio(heat, "ours fp32", "strong fp32"),
+        *(_ratio(heat, ours, name) for name in compiled),
+    ]
+
+
+def _ratio(heat: Heat, ours: str, theirs: str, least: float | None = None) -> Figure:
+    name = f"{heat.title}: {LABELS[ours]}, over {LABELS[theirs]}"
+    return Figure(name, heat.ratio(ours, theirs).middle, "x", least=least)
+
+
+def _lightning(heat: Heat, precision: str, most: float) -> Figure:
+    part = share(heat.seconds[f"ours {precision}"], heat.seconds[f"alone {precision}"])
+    return Figure(f"{heat.title}: Lightning's share of a step", 100 * part, "%", most=100 * most)
+
+
+def _sheet(heat: Heat, limits: Mapping[str, Any]) -> Sheet:
+    rows = [_row(heat, name, limits) for name in heat.seconds]
+    compiled = [
+        f"{LABELS[name]}: first turn {heat.first[name]:.0f} s"
+        for name in heat.first
+        if "compiled" in name or "blocks" in name
+    ]
+    loader = ", ".join(f"{number}: {1000 * seconds:.0f} ms" for number, seconds in heat.workers.items() if seconds)
+    notes = ([f"the usual loader's workers, {loader} a step: the best is used"] if loader else []) + compiled
+    return Sheet("; ".join([heat.title, *notes]), COLUMNS, rows)
+
+
+def _row(heat: Heat, name: str, limits: Mapping[str, Any]) -> tuple[str, ...]:
+    taken, precision = spread(heat.seconds[name]), name.split(" ")[1]
+    strong = heat.best("strong")
+    usual = f"{heat.ratio(name, 'usual fp32').middle:.2f}" if "usual fp32" in heat.seconds else ""
+    over = faster(heat.seconds[strong], heat.seconds[name]).middle - 1
+    arithmetic = 6 * heat.macs * heat.batch / taken.middle / limits[precision]
+    traffic = PASSES * BYTES[precision] * heat.elements * heat.batch / taken.middle / limits["copy"]
+    return (
+        LABELS[name],
+        f"{1000 * taken.middle:.2f}",
+        f"{1000 * taken.low:.2f} to {1000 * taken.high:.2f}",
+        f"{heat.batch / taken.middle:,.0f}",
+        usual,
+        f"{heat.ratio(name, strong).middle:.3f}",
+        f"{over:+.1%}",
+        f"{arithmetic:.0%}",
+        f"{traffic:.0%}",
+        f"{heat.memory[name]:,.0f}" if name in heat.memory else "",
+    )
+
+
+def _gates(heats: Sequence[Heat]) -> Sheet:
+    rows: list[tuple[str, ...]] = [
+        (f"{heat.title}: {gate['name']}", f"{gate['found']:.2g}", f"{gate['most']:g}")
+        for heat in heats
+        for gate in heat.gates
+    ]
+    return Sheet("gates, all passed before anything was timed", ("gate", "found", "allowed"), rows)
+
+
+def _limits(limits: Mapping[str, Any]) -> Sheet:
+    rows: list[tuple[str, ...]] = [
+        (f"fastest 3 x 3 convolution in {name}", f"{limits[name] / 1e9:,.0f} GFLOP/s") for name in BYTES
+    ]
+    rows.append(("copy of 256 MiB, read and written", f"{limits['copy'] / 1e9:,.1f} GB/s"))
+    title = (
+        f"limits of this machine ({limits['capability']}), measured in the same call; above, arithmetic is 6 x "
+        f"multiply-adds over the first two, traffic {PASSES} passes over all outputs of convolutions over the last"
+    )
+    return Sheet(title, ("limit", "measured"), rows)

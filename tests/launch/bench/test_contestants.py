@@ -1,0 +1,163 @@
+"""All contestants train one net on one sequence of images; ours is the product itself."""
+
+import copy
+from collections import Counter
+from statistics import mean
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reslab.launch.bench import gates, rivals, usual
+from reslab.launch.bench.contestants import Contestant, Track, make
+from reslab.launch.bench.ours import Alone, Ours
+from reslab.launch.bench.race import Course
+from reslab.launch.build import build_net
+
+WORDS = ("data=synthetic", "data.size=32", "data.classes=10", "data.validation=0", "depth=8", "width=4")
+WORDS += ("data.rows={train: 48, test: 8}", "recipe=he2015", "recipe.normalise=channel", "recipe.batch=6")
+WORDS += ("recipe.schedule.at=[1.0,1.0]",)
+NAMES = ("naive fp32", "strong fp32", "strong bf16", "ours fp32", "ours bf16", "alone fp32", "ours bf16 nchw")
+
+pytestmark = pytest.mark.filterwarnings("ignore:The `srun` command", "ignore::FutureWarning")  # Lightning's
+
+
+@pytest.fixture
+def track(tmp_path):
+    return Track(Course(words=WORDS, warm=2, steps=3, longest=2, outputs=tmp_path))
+
+
+def test_the_gates_are_open(track):
+    passed = gates.check(track, {name: make(track, name) for name in NAMES})
+    assert all(gate.found <= gate.most for gate in passed), passed
+    assert [gate.name.split(" ")[0] for gate in passed] == [
+        "parameters",
+        "logits",
+        "logits",
+        "losses",
+        "losses",
+        "images",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("strong fp32", "logits"), ("naive fp32", "logits"), ("ours bf16", "logits")]
+)
+def test_one_weight_that_differs_shuts_a_gate(track, name, said):
+    field = {name: make(track, name) for name in NAMES}
+    with torch.no_grad():
+        next(iter(field[name].net.parameters()))[0, 0, 0, 0] += 0.01
+    with pytest.raises(RuntimeError, match=f"do not train the same: {said}"):
+        gates.check(track, field)
+
+
+def test_another_rate_shuts_a_gate(track):
+    """Logits are equal, and so is the first loss; the second is not."""
+    field = {name: make(track, name) for name in ("naive fp32", "ours fp32")}
+    net = copy.deepcopy(field["naive fp32"].net)
+    batches = rivals.stream(rivals.naive_batches(track.resident()))
+    loop = rivals.Loop(net, torch.optim.SGD(net.parameters(), lr=0.2), batches, warm=1, steps=1)
+    field["naive fp32"] = Contestant(net, loop.turn, loop.losses)
+    with pytest.raises(RuntimeError, match="losses of the first 5 steps"):
+        gates.check(track, field)
+
+
+def test_a_net_of_another_width_is_refused(track):
+    other = rivals.CifarNet(8, width=5, channels=3, classes=10)
+    with pytest.raises(ValueError, match="other parameters"):
+        rivals.take_weights(other, build_net(track.job("fp32").config))
+
+
+@pytest.mark.parametrize("step", [0, 5, 7])
+def test_rivals_see_our_batches(track, step):
+    """Image by image, and in one gather from what was padded before: bit for bit what our plan makes."""
+    images, labels = track.data().batch(step)
+    for batches in (rivals.naive_batches(track.resident()), rivals.strong_batches(track.resident(), torch.float32)):
+        found, truth = batches(step)
+        assert torch.equal(found, images)
+        assert torch.equal(truth, labels)
+    rounded, _ = rivals.strong_batches(track.resident(), torch.bfloat16)(step)
+    assert torch.equal(rounded, images.bfloat16())
+    assert rounded.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_lightning_changes_no_bit(track, precision):
+    """Steps through Trainer, Classifier and ImageData against the bare step function."""
+    job = track.job(precision)
+    ours, alone = (kind(job, warm=2, steps=3, longest=2) for kind in (Ours, Alone))
+    ours.fit()
+    alone._slice(0, 6)
+    theirs = alone.module.net.state_dict()
+    for name, value in ours.net.state_dict().items():
+        assert torch.equal(value, theirs[name]), name
+
+
+@pytest.mark.parametrize(("longest", "stops"), [(1, (2, 3, 4, 5, 6)), (2, (2, 4, 5, 6)), (10, (2, 5, 6))])
+def test_our_slices_end_where_the_clock_is_read(track, longest, stops):
+    ours = Ours(track.job("fp32"), warm=2, steps=3, longest=longest)
+    clock = ours.fit()
+    assert tuple(clock.ends) == ours.stops == stops
+    ends = list(clock.ends.values())
+    assert ends == sorted(ends)
+    assert clock.losses == []
+
+
+@pytest.mark.parametrize("name", ["usual fp32", "ours bf16 loader", "ours bf16 slices", "strong fp32 rounded"])
+def test_the_others_take_their_turn(track, name):
+    assert make(track, name).turn() > 0
+    assert torch.backends.mkldnn.conv.fp32_precision == "none"
+
+
+def test_a_turn_warms_up_before_its_clock_runs(track, monkeypatch):
+    """Each look at the clock is a second; so are the three timed steps together."""
+    contestant, now = make(track, "strong fp32"), iter(range(10))
+    monkeypatch.setattr(rivals.time, "perf_counter", lambda: float(next(now)))
+    assert contestant.turn() == pytest.approx(1 / 3)
+
+
+def grey(n=6, size=5):
+    return np.arange(n * size * size, dtype=np.uint8).reshape(n, size, size, 1)
+
+
+def test_pictures_without_augmentation_are_normalised_images():
+    mean_, std = torch.full((1, 1, 1), 0.25), torch.full((1, 1, 1), 0.5)
+    made = usual.Pictures(grey(), np.arange(6), mean=mean_, std=std, pad=0, flip=False)
+    assert len(made) == 6
+    for row in range(6):
+        image, label = made[row]
+        assert np.allclose(image.numpy()[0], (grey()[row, :, :, 0] / 255 - 0.25) / 0.5, atol=1e-6)
+        assert label == row
+
+
+def test_the_usual_crop_reaches_every_window_equally_often():
+    """A picture of one white pixel in the middle: where it ends up is where the window was."""
+    torch.manual_seed(0)
+    pixels = np.zeros((5, 5), dtype=np.uint8)
+    pixels[2, 2] = 255
+    found = Counter()
+    for _ in range(900):
+        cut = np.array(usual.random_crop(Image.fromarray(pixels), 1))
+        assert cut.shape == (5, 5)
+        found[tuple(np.argwhere(cut == 255)[0])] += 1
+    assert set(found) == {(y, x) for y in (1, 2, 3) for x in (1, 2, 3)}
+    assert max(abs(count - 100) for count in found.values()) < 45  # 4.8 standard deviations
+
+
+def test_the_usual_flip_is_a_coin():
+    torch.manual_seed(0)
+    ones = torch.ones(1, 1, 1)
+    made = usual.Pictures(grey(1), np.zeros(1, dtype=np.int64), mean=0 * ones, std=ones, pad=0, flip=True)
+    plain = usual.to_tensor(Image.fromarray(grey(1)[0, :, :, 0]))
+    found = [made[0][0] for _ in range(400)]
+    same = [torch.equal(image, plain) for image in found]
+    assert all(torch.equal(image, plain) or torch.equal(image, plain.flip(2)) for image in found)
+    assert 0.4 < mean(same) < 0.6
+
+
+def test_the_usual_loader_goes_on_after_an_epoch():
+    made = usual.Pictures(grey(), np.arange(6), mean=torch.zeros(1, 1, 1), std=torch.ones(1, 1, 1), pad=1, flip=True)
+    stream = usual.endless(made, 2, 0)
+    labels = torch.cat([next(stream)[1] for _ in range(6)])
+    assert sorted(labels[:6].tolist()) == sorted(labels[6:].tolist()) == list(range(6))

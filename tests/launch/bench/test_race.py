@@ -1,0 +1,121 @@
+"""A race by hand: who takes turns when, ratios that are paired, figures and tables with the right answers."""
+
+import pytest
+
+from reslab.launch.bench import standing
+from reslab.launch.bench.figures import Figure, Measured, page, record
+from reslab.launch.bench.race import Spread, faster, race, share, spread
+from reslab.launch.bench.standing import LABELS, Heat
+
+LIMITS = {"fp32": 1e9, "bf16": 4e9, "copy": 1e9, "capability": "AVX"}
+
+
+def test_everyone_takes_a_turn_before_anyone_takes_a_second():
+    order = []
+
+    def turn(name):
+        return lambda: order.append(name) or float(len(order))
+
+    taken = race({name: turn(name) for name in "ABC"}, 3)
+    assert "".join(order) == "ABCABCABC"
+    assert taken == {"A": [1, 4, 7], "B": [2, 5, 8], "C": [3, 6, 9]}
+
+
+def test_median_and_quartiles():
+    assert spread([5.0, 1.0, 3.0, 2.0, 4.0]) == Spread(3.0, 2.0, 4.0)
+    assert spread([7.0]) == Spread(7.0, 7.0, 7.0)
+
+
+def test_what_disturbs_a_whole_repeat_does_not_change_a_ratio():
+    """Twice as fast in every repeat, on a machine that is up to ten times slower in some."""
+    load = [1.0, 10.0, 3.0, 1.5, 7.0]
+    assert faster([1.0 * x for x in load], [2.0 * x for x in load]) == Spread(2.0, 2.0, 2.0)
+    assert share([2.0 * x for x in load], [1.5 * x for x in load]) == pytest.approx(0.25)
+
+
+def test_a_ratio_is_the_median_of_ratios_and_not_the_ratio_of_medians():
+    ours, theirs = [1.0, 2.0, 4.0], [4.0, 2.0, 6.0]
+    assert faster(ours, theirs).middle == 1.5
+    assert spread(theirs).middle / spread(ours).middle == 2.0
+
+
+def test_a_contestant_is_as_fast_as_itself():
+    assert faster([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]).middle == 1.0
+    assert share([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]) == 0.0
+
+
+def heat(depth=20, **seconds):
+    names = {"usual fp32": 3.0, "strong fp32": 1.9, "strong bf16": 1.0, "ours fp32": 2.0, "ours bf16": 1.0}
+    names |= {"alone bf16": 0.98, "alone fp32": 1.97, "strong bf16 compiled": 0.5}
+    names |= {name.replace("_", " "): value for name, value in seconds.items()}
+    return Heat(
+        title=f"net {depth}",
+        depth=depth,
+        seconds={name: [value, 2 * value, value] for name, value in names.items()},
+        batch=10,
+        macs=1_000_000,
+        elements=1000,
+        first={"strong bf16 compiled": 30.0},
+        gates=[{"name": "logits", "found": 1e-7, "most": 1e-5}],
+        workers={"0": 2.0, "1": 1.5},
+        memory={"ours bf16": 123.4},
+    )
+
+
+def of(measured, words):
+    return next(figure for figure in measured.figures if all(word in figure.name for word in words))
+
+
+def test_figures_and_their_targets():
+    found = standing.found([heat(20), heat(56)], [heat(8)], LIMITS)
+    against = [figure for figure in found.figures if "over a usual trainer" in figure.name]
+    assert [(figure.value, figure.least) for figure in against] == [(3.0, 2.8), (1.5, 1.4), (3.0, 3.0), (1.5, 1.4)]
+    assert all(figure.met for figure in against)
+    strong = of(found, ["d ours, bf16, over c strong loop, bf16"])
+    assert (strong.value, strong.least, strong.met) == (1.0, 0.97, True)
+    shares = [figure for figure in found.figures if "Lightning" in figure.name]
+    assert [(round(figure.value, 6), figure.most) for figure in shares] == [(2.0, 3.0), (2.0, 3.0), (1.5, 5.0)]
+
+
+def test_best_precision_is_the_faster_one_and_a_compiled_loop_is_another_contestant():
+    assert heat().best("ours") == "ours bf16"
+    assert heat(ours_bf16=5.0).best("ours") == "ours fp32"
+    assert heat().best("strong") == "strong bf16"
+    compiled = of(standing.found([heat()], [], LIMITS), ["whole net compiled"])
+    assert compiled.value == 0.5
+    assert compiled.met is None
+
+
+def test_the_table_of_a_race():
+    sheet = standing.found([heat()], [], LIMITS).sheets[0]
+    rows = {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows}
+    ours = rows[LABELS["ours bf16"]]
+    assert (ours["ms/step"], ours["quartiles"], ours["img/s"]) == ("1000.00", "1000.00 to 1500.00", "10")
+    assert (ours["x a"], ours["x c"], ours["over c"], ours["MiB"]) == ("3.00", "1.000", "+0.0%", "123")
+    assert ours["arithmetic"] == "2%"  # 6 x 1e6 x 10 in a second, of 4e9
+    assert rows[LABELS["strong fp32"]]["over c"] == "+90.0%"
+    assert "1: 1500 ms" in sheet.title
+    assert "first turn 30 s" in sheet.title
+
+
+@pytest.mark.parametrize(("value", "least", "met"), [(1.0, None, None), (1.0, 1.0, True), (0.9, 1.0, False)])
+def test_a_target_can_be_a_least(value, least, met):
+    figure = Figure("name", value, "x", least=least)
+    assert figure.met is met
+    assert figure.cells()[2] == ("" if met is None else f"at least 1 x: {'met' if met else 'missed'}")
+
+
+def test_tables_are_on_the_page_and_in_the_record():
+    found = standing.found([heat()], [], LIMITS)
+    known = {
+        "hardware": dict.fromkeys(("processor", "machine", "system", "file_system"), "it")
+        | {"cores": 2, "memory_gib": 4.0, "load_before": 0.5},
+        **{"python": "3.11", "versions": {"torch": "2", "reslab": "0"}, "commit": ""},
+    }
+    text = page("steps", found, known)
+    for sheet in found.sheets:
+        assert f"{sheet.title}:\n\n| {' | '.join(sheet.columns)} |" in text
+        for row in sheet.rows:
+            assert f"| {' | '.join(row)} |" in text
+    assert [table["title"] for table in record(found)["tables"]] == [sheet.title for sheet in found.sheets]
+    assert record(Measured([]))["tables"] == []
