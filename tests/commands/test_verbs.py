@@ -8,9 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from omegaconf import OmegaConf
 
 from reslab.commands import evaluate, main, report
 from reslab.launch.freeze import Job
+from reslab.launch.paths import conf_folder
 from reslab.runs.folder import read_json
 from settings import SMALL
 
@@ -146,6 +148,21 @@ def test_nonsense_is_answered_with_a_sentence(words, said, tmp_path):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", sorted(set(main.VERBS) - set(main.HYDRA_HELPS)))
+def test_help_of_a_verb_is_what_its_config_says(verb, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["reslab", verb, "--help"])
+    with pytest.raises(SystemExit) as left:
+        main.main()
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"reslab {verb}: {main.VERBS[verb]}")
+    assert "hydra:" not in said
+    file = conf_folder() / f"{verb}.yaml"
+    for key in OmegaConf.load(file) if file.exists() else ():
+        assert (f"\n{key}:" in said) is (key not in ("hydra", "defaults"))
+    assert ("probe=linear\n# Linear probes" in said) is (verb == "probe")
 
 
 def test_help_lists_the_verbs(capsys, monkeypatch):

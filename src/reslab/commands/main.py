@@ -13,13 +13,14 @@ VERBS = {
     "report": "compare the runs of an experiment (experiment=NAME)",
     "evaluate": "measure a finished run again (run=FOLDER)",
     "probe": "measure nets: at initialisation (probe=init), or of a finished run (run=FOLDER probe=lesion)",
-    "verify": "is the instrument right? known laws beside what it measures: about two minutes",
+    "verify": "is the instrument right? known laws beside what it measures (minutes)",
     "construct": "a deeper plain net with the function of a trained shallow one (run=FOLDER depth=56)",
     "doctor": "is everything here that a run needs? (measure=false: without the slow part)",
     "bench": "what things cost, beside their targets: part=sweep, steps, runs or growth",
     "completion": "a script for your shell (bash or zsh) that completes verbs, groups, choices and settings",
     "push": "send to W&B what it has not got of an experiment (experiment=NAME)",
 }
+HYDRA_HELPS = ("train", "plan")  # Hydra prints all of their groups
 
 
 def main() -> None:
@@ -35,6 +36,11 @@ def main() -> None:
 
         near = difflib.get_close_matches(verb, VERBS, n=1)
         fail(f"unknown verb {verb!r}; {f'did you mean {near[0]}? ' if near else ''}verbs are {', '.join(VERBS)}")
+    if {"-h", "--help"} & set(arguments) and verb not in HYDRA_HELPS:
+        from reslab.launch.helping import helped
+
+        print(helped(verb, VERBS[verb]))
+        sys.exit(0)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's printer
     signal.signal(signal.SIGTERM, _terminated)
     try:

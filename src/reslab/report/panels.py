@@ -110,7 +110,7 @@ PANELS: tuple[Panel, ...] = (
     Panel(
         *("verified", "Is the instrument right? Known laws beside what it measures", "instrument"),
         draw=tables_verify.verified,
-        absent="reslab verify has not been run here; it measures known laws in about two minutes: reslab verify",
+        absent="reslab verify has not been run here; it measures known laws in a few minutes: reslab verify",
     ),
     Panel(
         *("cells", "The cells", "cells", tables.cells),

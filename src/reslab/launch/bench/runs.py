@@ -95,7 +95,8 @@ def measure(*, depths: Sequence[int], seeds: int, steps: int, repeats: int, fold
     small, large = costs[min(depths)], costs[max(depths)]
     figures = [
         Figure(f"a run of depth {min(depths)} beside its steps, clean scores included", small.whole, "s", 0.8),
-        Figure(f"a run of depth {max(depths)} beside its steps and clean scores", large.fixed, "s", 0.8),
+        Figure(f"a run of depth {max(depths)} beside its steps, clean scores included", large.whole, "s", 0.8),
+        Figure(f"a run of depth {max(depths)} beside its steps and clean scores", large.fixed, "s"),
         Figure("the same at all depths, on average", mean(cost.fixed for cost in costs.values()), "s"),
         Figure("from the start of a command to that of its first run", median(cold), "s"),
         Figure(f"{of}, {slots} at a time with one thread each", median(together), "s"),
