@@ -85,7 +85,9 @@ def test_every_panel_is_there(page, made):
     drawings = made[2]
     drawn = {key: drawing for key, drawing in drawings.items() if drawing is not None}
     # these records hold no readings of probes, and nothing was verified here
-    assert set(drawings) - set(drawn) == {"gradients", "geometry", "branches", "lesion", "verified"}
+    probed = {"gradients", "geometry", "branches", "shattering", "rank", "dead"}
+    studied = {"lesion", "depth_use", "slices", "curvature"}
+    assert set(drawings) - set(drawn) == probed | studied | {"verified"}
     charts = {f"chart-{key}" for key, drawing in drawn.items() if drawing.chart is not None}
     assert set(page.evaluate("Object.keys(window.reslab.views)")) == charts
     headings = page.locator("h2").all_inner_texts()

@@ -138,3 +138,15 @@ def test_readers_see_a_whole_record_at_any_moment(tmp_path):
         seen.add(found["n"])
     assert writer.returncode == 0
     assert read_json(path)["n"] == 99
+
+
+def test_what_a_killed_process_had_begun_is_cleared(tmp_path):
+    folder = RunFolder(tmp_path / "seed=0")
+    (folder.path / "probes").mkdir(parents=True)
+    begun = [folder.path / ".status.json.123", folder.path / ".config.7", folder.path / "probes" / ".lesion.parquet.45"]
+    kept = [folder.status, folder.path / ".lock", folder.path / ".hidden", folder.path / "probes" / "lesion.parquet"]
+    for path in (*begun, *kept):
+        path.touch()
+    folder.clear_unfinished()
+    assert not any(path.exists() for path in begun)
+    assert all(path.exists() for path in kept)

@@ -26,6 +26,7 @@ def begin(job: Job, threads: int) -> None:
             config["trainer"]["threads"] = min(max(int(old["trainer"]["threads"]), 1), os.cpu_count() or 1)
             config["run"]["commit"] = in_order(str(old["run"]["commit"]), config["run"]["commit"])
     folder.result.unlink(missing_ok=True)
+    folder.clear_unfinished()
     beside = folder.config.with_name(f".config.{os.getpid()}")
     try:
         beside.write_text(as_text(config), encoding="utf-8")

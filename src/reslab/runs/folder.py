@@ -14,6 +14,8 @@ from typing import IO, Any
 from reslab.runs.reading import parse, read_bytes
 
 SCHEMA = 1
+UNFINISHED = re.compile(r"\..+\.\d+")
+"""Names of files that are being written: those of `write_json` and `parquet.write_table`, with the process's number."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class RunFolder:
         for path in (self.path.parent, self.path, *self.path.rglob("*")):
             if path.is_symlink():
                 raise OSError(errno.ELOOP, "it is a link; a run writes into its own folder alone", str(path))
+
+    def clear_unfinished(self) -> None:
+        """Remove files that a killed process had begun and not put in place; for whoever holds the run."""
+        for path in self.path.rglob(".*"):
+            if UNFINISHED.fullmatch(path.name):
+                path.unlink()
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
