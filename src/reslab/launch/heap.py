@@ -9,8 +9,8 @@ LARGEST, LARGEST_OF_OLD = 2**30, 2**25  # bytes; an older glibc refuses more tha
 def keep() -> bool:
     """Tell glibc's malloc to give nothing back that is smaller than this; whether it took the word.
 
-    By its defaults every activation of more than 128 KiB comes from the kernel, page by page, and goes back to it:
-    100,000 page faults a second, a tenth to a fifth of the time of a small net. Children inherit the setting.
+    By its defaults every activation of more than 128 KiB comes from the kernel, page by page, and goes back to it: some
+    94,000 page faults in a short run on digits at depth 8, and 16,000 without. Children inherit the setting.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
     if mallopt is None:

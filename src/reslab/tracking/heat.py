@@ -99,7 +99,8 @@ def colour(share: float) -> tuple[int, int, int]:
     if not math.isfinite(share):
         return GREY
     end, part = (RED if share > 0 else BLUE), min(abs(share), 1.0)
-    return tuple(round(w + (e - w) * part) for w, e in zip(WHITE, end, strict=True))  # type: ignore[return-value]
+    red, green, blue = (round(w + (e - w) * part) for w, e in zip(WHITE, end, strict=True))
+    return red, green, blue
 
 
 def _some(n: int) -> range:

@@ -58,7 +58,7 @@ def _in_segments(stage: nn.Sequential) -> Iterator[None]:
             x = part(x)
         return x
 
-    stage.forward = forward  # type: ignore[method-assign]
+    stage.forward = forward  # type: ignore[method-assign]  # of this stage alone, until the block ends
     try:
         yield
     finally:

@@ -160,11 +160,11 @@ def _rounded(turn: Turn) -> Turn:
 
     def rounded() -> float:
         before = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]  # absent from its stubs
-        torch.backends.mkldnn.conv.fp32_precision = "bf16"  # type: ignore[attr-defined]
+        torch.backends.mkldnn.conv.fp32_precision = "bf16"  # type: ignore[attr-defined]  # the same
         try:
             return turn()
         finally:
-            torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]
+            torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]  # the same
 
     return rounded
 

@@ -115,7 +115,8 @@ def points(
 ) -> list[Point]:
     """The base with one number changed at a time, and all depths with checkpointing as well; each point once."""
     axes = {"depth": depths, "batch": batches, "width": widths, "size": sizes}
-    found = [replace(BASE, **{axis: value}) for axis, values in axes.items() for value in values]  # type: ignore[arg-type]
+    pairs = [(axis, value) for axis, values in axes.items() for value in values]
+    found = [replace(BASE, **{axis: value}) for axis, value in pairs]  # type: ignore[arg-type]  # all of them are int
     found += [replace(BASE, depth=depth, checkpointing=True) for depth in depths]
     return list(dict.fromkeys(found))
 

@@ -36,7 +36,7 @@ class Clock(pl.Callback):
     ) -> None:
         """Note it; the loss is read only where it is asked for, since that is a look at the device."""
         if self.reads and not trainer.is_last_batch:  # the last was read for its row
-            self.losses.append(pl_module.read_running()["loss"])  # type: ignore[operator]
+            self.losses.append(pl_module.read_running()["loss"])  # type: ignore[operator]  # a Classifier
         self.ends[batch.stop] = time.perf_counter()
 
 
@@ -92,7 +92,8 @@ class Ours:
         run = Run(self.made.folder, self.made.config, Place())
         run._tell(0, 0.0)
         trainer = run._trainer(None, Tracker(None, 0), None)
-        clock = next(found for found in trainer.callbacks if isinstance(found, Clock))  # type: ignore[attr-defined]
+        made = trainer.callbacks  # type: ignore[attr-defined]  # absent from Lightning's annotations
+        clock = next(found for found in made if isinstance(found, Clock))
         clock.reads = reads
         trainer.fit(self.module, self.data)
         return clock

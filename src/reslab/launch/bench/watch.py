@@ -39,7 +39,7 @@ class Timed:
             scored += time.monotonic() - began
             return found
 
-        Measure.scheduled = watched  # type: ignore[assignment]
+        Measure.scheduled = watched  # type: ignore[assignment]  # this process ends with the run
         train(path, place)
         (Path(path) / CLOCK).write_text(json.dumps({"asked": self._asked, "entered": entered, "scored": scored}))
 
