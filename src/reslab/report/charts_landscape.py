@@ -80,7 +80,7 @@ def _chart(data: pl.DataFrame, level: float) -> Any:
         net=pl.col("shortcut").replace_strict({name: net(name) for name in found}),
         way=pl.col("statistics").replace_strict(WAYS),
         level=pl.lit(level),
-    )
+    ).with_columns(panel=pl.concat_str("net", pl.lit(", "), "way"))
     domain = [0.7 * min(*seen.filter(seen > 0), level), min(1.3 * max(*seen, level), top)]
     scale = alt.Scale(type="log", domain=domain, nice=False, clamp=False)
     axis = style.powers(domain)
@@ -103,11 +103,9 @@ def _chart(data: pl.DataFrame, level: float) -> Any:
         median.mark_line(strokeWidth=2, clip=True).encode(y=y),
         median.mark_point(size=30, opacity=0, clip=True).encode(y=y, tooltip=tip),
     ).properties(width=300, height=200)
-    header = alt.Header(labelAnchor="start")
-    return chart.facet(
-        column=alt.Column("net:N", title=None, sort=[net(name) for name in found], header=header),
-        row=alt.Row("way:N", title=None, sort=list(WAYS.values()), header=alt.Header(labelAngle=-90)),
-    )
+    panels = [f"{net(name)}, {way}" for way in WAYS.values() for name in found]
+    facet = alt.Facet("panel:N", title=None, sort=panels, header=alt.Header(labelAnchor="start"))
+    return chart.facet(facet=facet, columns=len(found))
 
 
 def _counts(rows: pl.DataFrame) -> list[int]:
