@@ -78,6 +78,8 @@ def test_gpus_against_the_build_of_torch(monkeypatch):
     assert machine.gpu_check(2, "2.9.0+cpu").level == "problem"
     assert machine.gpu_check(2, "2.9.0+cu128").level == "ok"
     assert machine.gpu_check(0, "2.9.0+cpu").level == "ok"
+    monkeypatch.setattr("reslab.launch.resources.mps", lambda: True)
+    assert machine.gpu_check(1, "2.9.0+cu128").said.endswith("runs_per_gpu=N runs share one at once: MPS is on")
 
 
 def test_memory(tmp_path, monkeypatch):

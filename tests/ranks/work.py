@@ -164,3 +164,10 @@ def noting(path: str, place: Place) -> None:
     else:
         while not RunFolder(Path(path)).result.exists():
             pass
+
+
+def tell_pipes() -> None:
+    """Where this process would look for NVIDIA's MPS."""
+    import os
+
+    print(os.environ.get("CUDA_MPS_PIPE_DIRECTORY"), flush=True)

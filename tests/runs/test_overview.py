@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import time
+from itertools import permutations
 
 import pytest
 from omegaconf import OmegaConf
@@ -150,6 +151,17 @@ def test_waiting_runs_take_their_turns(lab, monkeypatch):
     run = Wanted.of(lab.look().runs[0].entry)
     monkeypatch.setattr(module, "recorded", lambda *_: [Speed(run=run, step=1.0, start=0.0, measure=0.0)])
     assert lab.look().left == pytest.approx(120.0)
+
+
+def test_what_waits_starts_with_the_longest(lab):
+    """10, 20 and 30 s on two slots, in whatever order they were planned; what nobody can count counts as longest."""
+
+    def waiting(macs, left):
+        return module.View(line(macs=macs), RunFolder(lab.outputs), "new", 0, left=left)
+
+    busy = [module.View(line(), RunFolder(lab.outputs), "running", 0, left=left) for left in (0.0, 0.0)]
+    for order in permutations([waiting(1000, 10.0), waiting(1500, 20.0), waiting(None, 30.0)]):
+        assert module.time_left([*order, *busy]) == 30.0
 
 
 def test_nothing_running_has_no_time_left(lab):

@@ -10,7 +10,7 @@ from itertools import permutations
 import pytest
 
 from reslab.runs.folder import RunFolder, write_json
-from reslab.runs.pace import Pace, clock, distinct, makespan
+from reslab.runs.pace import Pace, clock, distinct, makespan, work
 from reslab.runs.plan import add_to_plan, plan_file
 from reslab.runs.speeds import Speed, Wanted, recorded
 from runs.lines import line as entry
@@ -56,6 +56,13 @@ def test_a_recorded_run_is_given_back(tmp_path):
     assert again.left(100, 100) == pytest.approx(5.0)
     assert again.left(50, 100) == pytest.approx(30.0)
     assert again.left(0, 100) == again.seconds
+
+
+def test_the_longest_first_end_earlier():
+    """Plain and residual nets of five depths on two cores, in the order of a sweep and from the longest on."""
+    swept = [work(macs=depth, batch=128, steps=100) for _ in range(2) for depth in (8, 20, 32, 44, 56)]
+    assert makespan(sorted(swept, reverse=True), 2) == sum(swept) / 2 < makespan(swept, 2)
+    assert work(macs=None, batch=1, steps=1) > max(swept)
 
 
 def test_no_record_no_number(tmp_path):
@@ -157,6 +164,17 @@ def test_other_threads_and_devices_tell_nothing():
     assert estimate(replace(wanted, threads=2), [speed()]) is None
     assert estimate(replace(wanted, gpu=True), [speed()]) is None
     assert estimate(replace(wanted, threads=1, gpu=False), [speed()]) is not None
+
+
+def test_runs_that_share_a_gpu_are_another_speed(tmp_path):
+    alone, sharing = ({**HERE, "device": "a GPU", **shared} for shared in ({}, {"runs_per_gpu": 4}))
+    record(tmp_path, entry(), result(0.5, hardware=alone))
+    record(tmp_path, entry("b"), result(2.0, cell="b", hardware=sharing))
+    found, wanted = recorded(tmp_path), Wanted.of(entry("c"))
+    assert sorted(speed.run.runs_per_gpu for speed in found) == [1, 4]
+    assert estimate(replace(wanted, runs_per_gpu=1), found).stepping == pytest.approx(50.0)
+    assert estimate(replace(wanted, runs_per_gpu=4), found).stepping == pytest.approx(200.0)
+    assert estimate(replace(wanted, runs_per_gpu=2), found) is None
 
 
 def test_other_data_need_their_number_of_images():

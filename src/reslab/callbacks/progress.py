@@ -4,35 +4,61 @@ import time
 from collections.abc import Callable
 
 import pytorch_lightning as pl
+import torch
 
 from reslab.data.module import Slice
 
 
 class Progress(pl.Callback):
-    """Calls `tell(step, steps per second)`. Put it before callbacks that measure: only training is timed."""
+    """Calls `tell(step, steps per second)`. Put it before callbacks that measure: only training is timed.
+
+    On a GPU by the GPU's own clock, which is read later: the host is ahead of it, and must not wait.
+    """
 
     def __init__(self, tell: Callable[[int, float], None]) -> None:
-        """`tell` must be cheap: it is called between slices. `seconds` of training are those of this attempt."""
+        """`tell` must be cheap: it is called between slices."""
         self._tell, self._told = tell, 0.0
-        self._began, self.seconds, self._steps = 0.0, 0.0, 0
+        self._began: float | torch.cuda.Event = 0.0
+        self._running: list[tuple[torch.cuda.Event, torch.cuda.Event, int]] = []
+        self._seconds, self._steps = 0.0, 0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Slice, batch_idx: int
     ) -> None:
         """A slice begins."""
-        self._began = time.monotonic()
+        self._began = _event() if pl_module.device.type == "cuda" else time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Slice, batch_idx: int
     ) -> None:
         """Count the slice, and tell if the last word is a second old."""
-        now = time.monotonic()
-        self.seconds += now - self._began
-        self._steps += batch.stop - batch.start
+        now, steps = time.monotonic(), batch.stop - batch.start
+        if isinstance(self._began, float):
+            self._seconds += now - self._began
+            self._steps += steps
+        else:
+            self._running.append((self._began, _event(), steps))
         if now - self._told >= 1:
             self._told = now
             self._tell(batch.stop, self.rate())
 
+    @property
+    def seconds(self) -> float:
+        """Of training in this attempt, evaluations and checkpoints not counted, as far as the device has come."""
+        while self._running and self._running[0][1].query():
+            began, ended, steps = self._running.pop(0)
+            self._seconds += began.elapsed_time(ended) / 1000
+            self._steps += steps
+        return self._seconds
+
     def rate(self) -> float:
-        """Steps per second of this attempt, evaluations and checkpoints not counted; 0 before the first slice."""
-        return self._steps / self.seconds if self._steps else 0.0
+        """Steps per second of these; 0 before the first slice."""
+        seconds = self.seconds
+        return self._steps / seconds if self._steps else 0.0
+
+
+def _event() -> torch.cuda.Event:
+    """A mark in the stream of the GPU's work, with the time at which it comes by."""
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from reslab.launch.bench import figures, growth, runs, steps, sweep, verbs
+from reslab.launch import resources
+from reslab.launch.bench import figures, growth, packing, runs, steps, sweep, verbs
 from reslab.launch.bench.figures import Measured
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
@@ -37,10 +38,19 @@ def main(arguments: list[str]) -> int:
     out.print(_table(("figure", "value", "target"), [figure.cells() for figure in found.figures]))
     results.mkdir(parents=True, exist_ok=True)
     asked = {setting: config[setting] for setting in part.settings}
-    write_json(results / f"{name}.json", {"part": name, **asked, **known, **figures.record(found)})
-    (results / f"{name}.md").write_text(figures.page(name, found, known))
-    print(f"wrote {results}/{name}.json and {name}.md")
+    kept, words = kept_as(config)
+    write_json(results / f"{kept}.json", {"part": name, **asked, **known, **figures.record(found)})
+    (results / f"{kept}.md").write_text(figures.page(kept, found, known, words))
+    print(f"wrote {results}/{kept}.json and {kept}.md")
     return 1 if any(figure.met is False for figure in found.figures) else 0
+
+
+def kept_as(config: dict[str, Any]) -> tuple[str, str]:
+    """The name of the results, and the words of the command that makes them: a GPU's stand beside those of a CPU."""
+    part = config["part"]
+    if part == "steps" and config["race"]["trainer"] == "gpu":
+        return "steps_gpu", "part=steps race.trainer=gpu"
+    return part, f"part={part}"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
@@ -106,13 +116,18 @@ def _steps(config: dict[str, Any], folder: Path) -> Measured:
 
 def _check_steps(config: dict[str, Any]) -> None:
     asked = config["race"]
+    if asked["trainer"] not in steps.DEVICES:
+        raise ValueError(f"race.trainer={asked['trainer']} is unknown; it is cpu or gpu")
+    gpu = asked["trainer"] == "gpu"
+    if gpu and not resources.gpus():
+        raise ValueError("race.trainer=gpu, but no NVIDIA GPU is to be seen here; use race.trainer=cpu")
     for name in ("depths", "digits"):
         if not all(isinstance(depth, int) and depth >= 8 and depth % 6 == 2 for depth in asked[name]):
             raise ValueError(f"race.{name}={asked[name]} are not depths of 6n + 2 layers; use race.{name}=[8,20]")
-    for name in ("width", "rows", "batch", "steps", "digit_steps", "repeats"):
+    for name in ("width", "rows", "batch", "warm", "steps", "digit_steps", "repeats"):
         if asked[name] < 1:
             raise ValueError(f"race.{name}={asked[name]} measures nothing; use race.{name}=1 or more")
-    least = asked["batch"] * (asked["steps"] + 3)
+    least = asked["batch"] * (1 if gpu else asked["warm"] + asked["steps"] + 1)  # a GPU can go through them again
     if asked["depths"] and asked["rows"] < least:
         raise ValueError(f"race.rows={asked['rows']} images are fewer than a turn trains on; use race.rows={least}")
 
@@ -123,9 +138,14 @@ def _growth(config: dict[str, Any], folder: Path) -> Measured:
     return grown.measure(config["growth"], folder, Path(config["results"]).absolute())
 
 
+def _packing(config: dict[str, Any], folder: Path) -> Measured:
+    return packing.measure(**config["packing"], folder=folder)
+
+
 PARTS: dict[str, Part] = {
     "sweep": Part(_check_sweep, _sweep, ("runs", "seconds", "sizes", "repeats")),
     "steps": Part(_check_steps, _steps, ("race",)),
     "runs": Part(_check_runs, _runs, ("depths", "seeds", "steps", "repeats")),
     "growth": Part(growth.check, _growth, ("growth",)),
+    "packing": Part(packing.check, _packing, ("packing",)),
 }

@@ -57,6 +57,20 @@ class Slice:
         for step in range(self.start, self.stop):
             yield step, *self.data.batch(step)
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in one pass."""
+        return self.data.plan.steps_per_epoch
+
+    def drawn(self, epoch: int) -> Int64[Tensor, "4 n"]:
+        """As `ImageData.drawn`, of the full batches alone."""
+        plan = self.data.plan
+        return self.data.drawn(epoch)[:, : plan.steps_per_epoch * plan.batch]
+
+    def assemble(self, drawn: Int64[Tensor, "4 n"]) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
+        """As `ImageData.assemble`."""
+        return self.data.assemble(drawn)
+
 
 class Slices:
     """All slices of a run, from the trainer's global step on; Lightning sees one epoch of them."""
@@ -109,7 +123,7 @@ class ImageData(pl.LightningDataModule):
         self.plan = self._make_plan(len(kept))
         everything = Part(everything.images.to(device), everything.labels.to(device))
         self.train, self.validation = everything.select(kept), everything.select(held)
-        self._epoch: tuple[int, list[Tensor]] = (-1, [])
+        self._epoch: tuple[int, Tensor | None] = (-1, None)
 
     def test(self) -> Part:
         """The test part, read now."""
@@ -118,17 +132,28 @@ class ImageData(pl.LightningDataModule):
 
     def batch(self, step: int) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
         """This rank's share of the batch of one optimiser step: all of it where there is one rank."""
-        assert self.train is not None, "set up first"
         number, rows = self.plan.locate(step)
         share = self.plan.batch // world.size()
         rows = slice(rows.start + world.rank() * share, rows.start + (world.rank() + 1) * share)
-        if self._epoch[0] != number:
-            device = self.train.labels.device
-            self._epoch = (number, [torch.from_numpy(values).to(device) for values in self.plan.epoch(number)])
-        order, dy, dx, flip = (values[rows] for values in self._epoch[1])
+        return self.assemble(self.drawn(number)[:, rows])
+
+    def drawn(self, epoch: int) -> Int64[Tensor, "4 n"]:
+        """The plan of an epoch on the run's device, in step order: image, vertical and horizontal offset, flip."""
+        assert self.train is not None, "set up first"
+        number, drawn = self._epoch
+        if number != epoch or drawn is None:
+            numbers = np.stack([np.asarray(values, dtype=np.int64) for values in self.plan.epoch(epoch)])
+            drawn = torch.from_numpy(numbers).to(self.train.labels.device)
+            self._epoch = (epoch, drawn)
+        return drawn
+
+    def assemble(self, drawn: Int64[Tensor, "4 n"]) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
+        """Images and labels of some columns of `drawn`; the device's work alone, without a word from the host."""
+        assert self.train is not None, "set up first"
+        order, dy, dx, flip = drawn
         images = self.normalisation(self.train.images[order])
         if self.plan.pad or self.plan.flip:
-            images = crop_and_flip(images, dy, dx, flip, pad=self.plan.pad)
+            images = crop_and_flip(images, dy, dx, flip.bool(), pad=self.plan.pad)
         return images.contiguous(memory_format=torch.channels_last), self.train.labels[order]
 
     def train_dataloader(self) -> Slices:

@@ -17,6 +17,7 @@ from reslab.nets.build import Net
 from reslab.nets.initialise import Law, initialise
 from reslab.specs import NetSpec
 from reslab.training import recompute, schedule
+from reslab.training.captured import Captured
 from reslab.training.classifier import Classifier
 from reslab.training.optimise import groups
 from reslab.training.steps import Forward, Update, directly, plainly
@@ -97,6 +98,7 @@ def build_classifier(config: Mapping[str, Any], net: nn.Module) -> Classifier:
         seed=config["seeds"]["augment"],
         update=build_update(config, net),
         forward=build_forward(config, net),
+        captured=build_captured(config.get("trainer", {})),
     )
 
 
@@ -104,6 +106,11 @@ def build_update(config: Mapping[str, Any], net: nn.Module) -> Update:
     """How the config's intervention makes a step; built from the initial net, before a checkpoint is restored."""
     node = config["intervention"]
     return construct(node["update"], config["trust"])(net) if "update" in node else plainly
+
+
+def build_captured(trainer: Mapping[str, Any]) -> Captured | None:
+    """The recorded step of a run that has one; a config from before there was a choice has none."""
+    return Captured(compiled=trainer["compile"]) if trainer.get("cuda_graph", False) else None
 
 
 def build_forward(config: Mapping[str, Any], net: nn.Module) -> Forward:

@@ -71,6 +71,7 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         "data.split_seed": (data["split_seed"], 0),
         "devices": (config["devices"], 1),
         "num_nodes": (config["num_nodes"], 1),
+        "runs_per_gpu": (config["runs_per_gpu"], 1),
         "trainer.heartbeat_timeout": (config["trainer"]["heartbeat_timeout"], 1),
         "data.classes": (data["classes"], 2),
         **{f"data.rows.{name}": (value, 1) for name, value in data["rows"].items()},

@@ -68,7 +68,8 @@ class Local:
 
     def _slots(self, jobs: list[Job]) -> int:
         config, devices = jobs[0].config, max(job.config["devices"] for job in jobs)
-        return resources.concurrent(config["jobs"], config["trainer"]["accelerator"], len(jobs), devices)
+        accelerator, shared = config["trainer"]["accelerator"], config["runs_per_gpu"]
+        return resources.concurrent(config["jobs"], accelerator, len(jobs), devices, runs_per_gpu=shared)
 
 
 def made(kind: type[Any], preset: DictConfig) -> Any:
@@ -83,6 +84,16 @@ def made(kind: type[Any], preset: DictConfig) -> Any:
     if missing:
         raise ValueError(f"hydra.launcher lacks {', '.join(missing)}; begin with launcher=slurm or launcher=ray")
     return kind(**settings)
+
+
+def whole_gpus(launcher: str, jobs: list[Job]) -> None:
+    """ValueError where runs are to share GPUs, of which a cluster lends each run its own."""
+    shared = max(job.config["runs_per_gpu"] for job in jobs)
+    if shared > 1:
+        raise ValueError(
+            f"launcher={launcher}: runs_per_gpu={shared} is not possible there, a cluster lends each run whole GPUs; "
+            f"use runs_per_gpu=1, or reslab train without launcher={launcher} on the machine that has the GPU"
+        )
 
 
 def enough_gpus(each: int, jobs: list[Job]) -> None:

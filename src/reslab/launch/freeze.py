@@ -16,13 +16,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from reslab.launch import interventions, padding, resources
+from reslab.launch import capturing, interventions, padding, resources
 from reslab.launch.checks import check
 from reslab.launch.compose import leaves
 from reslab.launch.construct import GROUPS, construct, describe, image
 from reslab.launch.secrets import without_secrets
 from reslab.runs.folder import RunFolder
 from reslab.runs.identity import cell_hash, label
+from reslab.runs.pace import work
 from reslab.specs import Cost, cost
 
 PACKAGES = ("reslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy", "scikit-learn")
@@ -51,6 +52,12 @@ class Job:
     def name(self) -> str:
         """Readable: cell and seed."""
         return f"{self.label}-{self.cell[:8]} seed={self.seed}"
+
+    @property
+    def work(self) -> float:
+        """Multiply-adds of its training; infinite where nobody knows."""
+        recipe, counts = self.config["recipe"], self.cost
+        return work(macs=counts.macs if counts else None, batch=recipe["batch"], steps=recipe["steps"])
 
     def entry(self) -> dict[str, Any]:
         """Its line in the plan."""
@@ -167,6 +174,12 @@ def _resolve(config: dict[str, Any], gpus: int) -> None:
             "trainer=gpu, but no NVIDIA GPU is to be seen here; use trainer=cpu, or hydra.launcher.gpus_per_run=1 "
             "where another machine is to run it"
         )
+    if trainer["accelerator"] == "cpu" and config["runs_per_gpu"] > 1:
+        raise ValueError(
+            f"runs_per_gpu={config['runs_per_gpu']}, but these runs train on the CPU, where each core has a run of its "
+            "own; use runs_per_gpu=1, and jobs=N for N runs at a time"
+        )
+    capturing.fill_in(config)
     if _norm_sees_one_image(config):
         trainer["sync_batchnorm"] = False  # there is nothing to synchronise: the same cell on any number of ranks
     own = trainer["sync_batchnorm"] or _norm_sees_one_image(config)

@@ -1,4 +1,10 @@
-"""GPUs of this machine, lent to one run at a time: a lock file each, which the system lets go of with its holder."""
+"""GPUs of this machine, lent to runs by locks, which the system lets go of with their holder.
+
+A run that wants a GPU to itself locks the GPU's file alone. Runs that share a GPU lock that file together, and each of
+them another file: its place. So nobody is put beside a run that asked for the GPU alone, whichever came first, and two
+commands that share by different numbers never put more runs on a GPU than the larger number. Who wants it alone waits
+until all who share it have gone.
+"""
 
 import contextlib
 import fcntl
@@ -15,26 +21,56 @@ def lock_folder() -> Path:
     return Path(tempfile.gettempdir()) / "reslab-gpus"
 
 
-def take(count: int, stack: contextlib.ExitStack) -> str | None:
-    """Names of `count` free GPUs as CUDA_VISIBLE_DEVICES has them, held until `stack` closes.
+def take(count: int, stack: contextlib.ExitStack, places: int = 1) -> str | None:
+    """Names of `count` different GPUs as CUDA_VISIBLE_DEVICES has them, the emptiest ones, held until `stack` closes.
 
-    None: so many are not free.
+    Each is lent to `places` runs at most; 1: to nobody else. None: so many are not free.
     """
-    folder = _folder()
-    held = contextlib.ExitStack()
-    names: list[str] = []
-    for name in resources.gpu_names():
-        file = held.enter_context(_opened(folder / f"{_scope()}{name.replace('/', '_')}.lock"))
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        names.append(name)
-        if len(names) == count:
-            stack.enter_context(held)
-            return ",".join(names)
-    held.close()
+    folder, names = _folder(), resources.gpu_names()
+    files = {name: f"{_scope()}{name.replace('/', '_')}" for name in names}
+    taken: list[str] = []
+    with contextlib.ExitStack() as held:
+        for name in sorted(names, key=lambda name: _runs(folder, files[name])):
+            if _lent(folder / files[name], places, held):
+                taken.append(name)
+            if len(taken) == count:
+                stack.enter_context(held.pop_all())
+                return ",".join(sorted(taken, key=names.index))
     return None
+
+
+def _lent(file: Path, places: int, held: contextlib.ExitStack) -> bool:
+    """Whether a GPU, or a place on it, could be locked; then it is until `held` closes."""
+    with contextlib.ExitStack() as own:
+        if not _locked(Path(f"{file}.lock"), fcntl.LOCK_EX if places == 1 else fcntl.LOCK_SH, own):
+            return False
+        if places > 1 and not any(_locked(_place(file, at), fcntl.LOCK_EX, own) for at in range(places)):
+            return False
+        held.enter_context(own.pop_all())
+    return True
+
+
+def _runs(folder: Path, file: str) -> int:
+    """How many runs share a GPU now; a place that is looked at is held for that moment."""
+    busy = 0
+    for place in folder.glob(_place(Path(file), "*").name):
+        with contextlib.ExitStack() as moment:
+            busy += not _locked(place, fcntl.LOCK_EX, moment)
+    return busy
+
+
+def _place(file: Path, at: int | str) -> Path:
+    return Path(f"{file}.place{at}.lock")
+
+
+def _locked(path: Path, how: int, held: contextlib.ExitStack) -> bool:
+    with contextlib.ExitStack() as own:
+        try:
+            fcntl.flock(own.enter_context(_opened(path)), how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        held.enter_context(own.pop_all())
+    return True
 
 
 def _scope() -> str:

@@ -75,7 +75,8 @@ class Listing:
     @property
     def seconds(self) -> float | None:
         """Seconds until all pending runs are done; None where one of them has no estimate."""
-        known = [run.seconds for run in self.pending]
+        as_they_start = sorted(self.pending, key=lambda run: run.job.work, reverse=True)
+        known = [run.seconds for run in as_they_start]
         return None if None in known else makespan([s for s in known if s is not None], self.slots)
 
     def sentence(self) -> str:
@@ -98,7 +99,8 @@ def listing(jobs: list[Job]) -> Listing:
     config = jobs[0].config
     states = [state(job.folder) for job in jobs]
     accelerator, pending = config["trainer"]["accelerator"], sum(found not in IDLE for found in states)
-    slots = resources.concurrent(config["jobs"], accelerator, max(pending, 1), config["devices"])
+    devices, shared = config["devices"], config["runs_per_gpu"]
+    slots = resources.concurrent(config["jobs"], accelerator, max(pending, 1), devices, runs_per_gpu=shared)
     share = max(1, resources.cores() // slots)
     pace = Pace(recorded(Path(config["outputs"])))
     runs = (Planned(job, found, _estimate(job, share, pace)) for job, found in zip(jobs, states, strict=True))
@@ -115,6 +117,7 @@ def _estimate(job: Job, share: int, pace: Pace) -> Estimate | None:
         images=data["rows"]["train"] + data["rows"]["test"],
         threads=threads_of(job, share),
         gpu=job.config["trainer"]["accelerator"] == "gpu",
+        runs_per_gpu=job.config["runs_per_gpu"],
     )
     return pace.estimate(own)
 

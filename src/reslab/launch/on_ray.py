@@ -11,7 +11,7 @@ from typing import Any
 from reslab.launch.checks import whole
 from reslab.launch.console import Console
 from reslab.launch.elsewhere import Home, Ledger, run_at
-from reslab.launch.engines import Outcomes, enough_gpus
+from reslab.launch.engines import Outcomes, enough_gpus, whole_gpus
 from reslab.launch.freeze import Job
 
 
@@ -36,6 +36,7 @@ class OnRay:
             whole(f"hydra.launcher.{name}", getattr(self, name), least)
         if self.memory_gb is not None:
             whole("hydra.launcher.memory_gb", self.memory_gb, 1)
+        whole_gpus("ray", jobs)
         if any(job.config["num_nodes"] > 1 for job in jobs):
             raise ValueError("launcher=ray: a run stays on one node there; use num_nodes=1 or launcher=slurm")
         if find_spec("ray") is None:

@@ -16,7 +16,7 @@ from reslab.launch import server
 from reslab.launch.checks import whole
 from reslab.launch.console import Console
 from reslab.launch.elsewhere import Home, Ledger, run_at
-from reslab.launch.engines import Outcomes, enough_gpus
+from reslab.launch.engines import Outcomes, enough_gpus, whole_gpus
 from reslab.launch.freeze import Job
 from reslab.runs.plan import plan_file
 
@@ -53,6 +53,7 @@ class OnSlurm:
         for name, least in {"gpus_per_run": 0, "cpus_per_run": 1, "memory_gb": 1, "minutes": 1, "timeouts": 0}.items():
             whole(f"hydra.launcher.{name}", getattr(self, name), least)
         whole("hydra.launcher.warn_seconds", self.warn_seconds, 1)
+        whole_gpus("slurm", jobs)
         if find_spec("submitit") is None:
             raise ValueError("launcher=slurm needs submitit; use pip install 'reslab[slurm]'")
         if shutil.which("sbatch") is None:

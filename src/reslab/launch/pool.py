@@ -74,8 +74,12 @@ class Pool:
         node: Node = HERE,
         cores: int | None = None,
     ) -> None:
-        """Each job gets its share of `cores` (all), or GPUs of its own; what becomes of it goes into `outcomes`."""
-        self._waiting, self._slots, self._console, self._outcomes = list(pending), slots, console, outcomes
+        """Each job gets its share of `cores` (all), or of GPUs; what becomes of it goes into `outcomes`.
+
+        The longest start first, so that none of them is left at the end with the machine to itself.
+        """
+        self._waiting = sorted(pending, key=lambda job: job.work, reverse=True)  # equals stay in order
+        self._slots, self._console, self._outcomes = slots, console, outcomes
         self._cores, self._given = max(1, (cores or resources.cores()) // slots), cores is not None
         self._work, self._node = work, node
         self._running: list[Running] = []
@@ -164,7 +168,7 @@ class Pool:
             return {}
         if self._given:  # by a cluster, which numbers the GPUs of each job from 0: locks would take them for the same
             return {"CUDA_VISIBLE_DEVICES": ",".join(resources.gpu_names()[: job.config["devices"]])}
-        names = gpus.take(job.config["devices"], held)
+        names = gpus.take(job.config["devices"], held, job.config["runs_per_gpu"])
         if names is None:
             self._console.waiting(job)
             return None

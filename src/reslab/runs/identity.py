@@ -25,7 +25,7 @@ RECORDED = (
         for group in ("data", "recipe", "trainer", "tracking", "probes", "launcher", "experiment", "debug")
     ),
     *("data", "trainer", "tracking", "probes", "evaluation", "checkpoints", "checkpoint_every"),
-    *("seed", "seeds", "devices", "num_nodes", "jobs", "outputs", "trust", "run", "study"),
+    *("seed", "seeds", "devices", "num_nodes", "jobs", "runs_per_gpu", "outputs", "trust", "run", "study"),
     "intervention.run",  # where a run lies that training starts from; its weights are part of the identity
 )
 PLANNED = {

@@ -135,7 +135,7 @@ RESULT = {
     "probes": table({"images": whole(), "batch": optional(TEXT)} | dict.fromkeys(("seconds", "share"), NOT_NEGATIVE)),
     "hardware": table(
         dict.fromkeys(("device", "machine", "capability", "system"), TEXT)
-        | {"threads": whole(1), "cores": optional(whole(1))}
+        | {"threads": whole(1), "runs_per_gpu": whole(1), "cores": optional(whole(1))}
     ),
 }
 """What a result may hold."""

@@ -10,11 +10,12 @@ from typing import Any
 from reslab.runs.fields import number
 from reslab.runs.folder import RunFolder
 from reslab.runs.integrity import TORN, of_records
-from reslab.runs.pace import Pace, makespan
+from reslab.runs.pace import Pace, makespan, work
 from reslab.runs.plan import plan_file, read_plan
 from reslab.runs.speeds import Speed, Wanted, recorded
 from reslab.runs.status import DONE, Records
 
+WORK = ("macs", "batch", "steps")
 OPEN = ("running", "interrupted", "new")  # states that will change if the command goes on
 
 
@@ -138,7 +139,8 @@ def _left(run: View, pace: Pace) -> float | None:
 def time_left(runs: Sequence[View]) -> float | None:
     """Seconds until all are done if as many go on running at a time as now; None where a run has no estimate."""
     busy = [run.left for run in runs if run.state == "running"]
-    waiting = [run.left for run in runs if run.state in OPEN and run.state != "running"]
+    longest_first = sorted(runs, key=lambda run: work(**{name: run.entry[name] for name in WORK}), reverse=True)
+    waiting = [run.left for run in longest_first if run.state in OPEN and run.state != "running"]
     if not busy or None in busy or None in waiting:
         return None
     return makespan([s for s in waiting if s is not None], len(busy), [s for s in busy if s is not None])

@@ -1,6 +1,7 @@
 """How long a run will take, from the speeds that finished runs recorded; without a record there is no number."""
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -42,7 +43,8 @@ class Pace:
         self._known: dict[Wanted, Estimate | None] = {}
         for speed in speeds:
             run = speed.run
-            group = self._groups.setdefault((run.precision, run.threads, run.gpu, run.data), Group())
+            condition = (run.precision, run.threads, run.gpu, run.runs_per_gpu, run.data)
+            group = self._groups.setdefault(condition, Group())
             group.cells.setdefault(run.cell, []).append(speed)
             group.nets.setdefault(run.net, []).append(speed)
             group.works.setdefault(run.work, []).append(speed)
@@ -57,7 +59,7 @@ class Pace:
         return self._known[wanted]
 
     def _estimate(self, wanted: Wanted) -> Estimate | None:
-        alike = [(key[3], group) for key, group in self._groups.items() if _comparable(wanted, *key[:3])]
+        alike = [(key[-1], group) for key, group in self._groups.items() if _comparable(wanted, *key[:-1])]
         pool = [group for data, group in alike if data == wanted.data]
         if not pool:
             if wanted.images is None:
@@ -82,8 +84,8 @@ def distinct(estimates: Iterable[Estimate]) -> int:
     return len({id(speed) for found in different.values() for speed in found.sources})
 
 
-def _comparable(wanted: Wanted, precision: str, threads: int | None, gpu: bool | None) -> bool:
-    pairs = ((wanted.threads, threads), (wanted.gpu, gpu))
+def _comparable(wanted: Wanted, precision: str, threads: int | None, gpu: bool | None, shared: int | None) -> bool:
+    pairs = ((wanted.threads, threads), (wanted.gpu, gpu), (wanted.runs_per_gpu, shared))
     return wanted.precision == precision and all(asked is None or asked == found for asked, found in pairs)
 
 
@@ -124,6 +126,14 @@ def _measuring(wanted: Wanted, run: Wanted) -> float:
     """How much more there is to measure: multiply-adds per image, times images."""
     images = wanted.images / run.images if wanted.images and run.images else 1.0
     return images * wanted.macs / max(run.macs, 1)
+
+
+def work(*, macs: int | None, batch: int, steps: int) -> float:
+    """Multiply-adds of a training's forward passes, by which the longest runs are found that start first.
+
+    Infinite where a user's own layer hides them: such a run may be the longest.
+    """
+    return math.inf if macs is None else float(macs) * batch * steps
 
 
 def makespan(seconds: Sequence[float], slots: int, busy: Sequence[float] = ()) -> float:

@@ -31,6 +31,7 @@ class Wanted:
     images: int | None = None  # training, validation and test images scored at the end
     threads: int | None = None
     gpu: bool | None = None
+    runs_per_gpu: int | None = None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Wanted | None":
@@ -70,6 +71,7 @@ class Speed:
             measure = max(times["fit"] - step * result["step"], 0.0) + times["evaluate"]
             images = sum(result[part]["n"] for part in ("train", "validation", "test") if part in result)
             known = {"images": images, "threads": hardware["threads"], "gpu": hardware["device"] != "cpu"}
+            known["runs_per_gpu"] = hardware.get("runs_per_gpu", 1)
             return cls(run=Wanted(**{**vars(run), **known}), step=step, start=start, measure=measure)
         except (KeyError, TypeError, ZeroDivisionError):  # an older record without these figures
             return None

@@ -1,7 +1,7 @@
 """The LightningModule: a net, its optimiser and rate; running loss and error. Nothing else."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import SumMetric
 
 from reslab import world
+from reslab.training.captured import Captured
 from reslab.training.steps import Batches, Forward, Update, directly, plainly, train_steps
 
 
@@ -29,15 +30,17 @@ class Classifier(pl.LightningModule):
         seed: int,
         update: Update = plainly,
         forward: Forward = directly,
+        captured: Captured | None = None,
     ) -> None:
         """`lr` gives the learning rate of an optimiser step, counted from 0; `seed` is for layers that draw numbers.
 
-        `update` makes the steps, and `forward` computes what they learn from, as in `training.steps`.
+        `update` makes the steps, and `forward` computes what they learn from, as in `training.steps`; `captured` takes
+        their place where steps are replayed.
         """
         super().__init__()
         self.automatic_optimization = False
         self.net, self._optimiser, self.lr, self._seed = net, optimiser, lr, seed
-        self._update, self._forward = update, forward
+        self._update, self._forward, self._captured = update, forward, captured
         # sums, not MeanMetric: that drops its weights where NaNs are let through. They come summed over ranks
         names = ("loss", "error", "images")
         self.running = nn.ModuleDict({name: SumMetric(nan_strategy="disable", sync_on_compute=False) for name in names})
@@ -52,9 +55,18 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """All steps of one slice."""
-        totals = train_steps(
+        for metric, total in zip(self._sums(), self.steps(self.optimizers(), batch), strict=True):
+            metric.update(total)
+
+    def steps(self, optimiser: Any, batch: Any) -> Float[Tensor, " 3"]:
+        """Loss, errors and images of the steps of one slice, made by `optimiser`; sums that stay on the device."""
+        if self._captured is not None:
+            return self._captured(
+                self.net, optimiser, batch, lr=self.lr, seed=self._seed, first_bad=self.first_bad_step
+            )
+        return train_steps(
             self.net,
-            self.optimizers(),
+            optimiser,
             batch,
             lr=self.lr,
             seed=self._seed,
@@ -63,8 +75,6 @@ class Classifier(pl.LightningModule):
             update=self._update,
             forward=self._forward,
         )
-        for metric, total in zip(self._sums(), totals, strict=True):
-            metric.update(total)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser over this net."""

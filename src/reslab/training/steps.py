@@ -49,9 +49,8 @@ def train_steps(
     `forward` computes the logits, to the same bits whichever it is.
     """
     totals, seen = torch.zeros(2, device=first_bad.device), 0
-    layers = "layers" if world.rank() == 0 else f"layers/{world.rank()}"
     for step, images, labels in batches:
-        _seed(first_bad.device, int(streams.bits(1, seed, step, layers)[0]) >> 1)  # the CPU uses the low 32 bits alone
+        seed_device(first_bad.device, layer_seed(seed, step))
         for group in optimiser.param_groups:
             group["lr"] = lr(step)
         logits = forward(net, images).float()
@@ -69,7 +68,13 @@ def train_steps(
     return world.total(torch.cat([totals, totals.new_full((1,), seen)]))
 
 
-def _seed(device: torch.device, number: int) -> None:
+def layer_seed(seed: int, step: int) -> int:
+    """The seed of what this rank's layers draw in a step; the CPU uses its low 32 bits alone."""
+    layers = "layers" if world.rank() == 0 else f"layers/{world.rank()}"
+    return int(streams.bits(1, seed, step, layers)[0]) >> 1
+
+
+def seed_device(device: torch.device, number: int) -> None:
     """What `torch.manual_seed` does for this device.
 
     Where no GPU is in use, that one keeps the whole stack as text, in case one will be: 0.2 ms and more in every step.

@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from statistics import mean
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from reslab.launch.bench import gates, rivals, usual
+from reslab.launch.bench import contestants, gates, looks, rivals, usual
 from reslab.launch.bench.contestants import Contestant, Track, make
+from reslab.launch.bench.looks import Stopwatch
 from reslab.launch.bench.ours import Alone, Ours
 from reslab.launch.bench.race import Course
 from reslab.launch.build import build_net
@@ -19,6 +21,7 @@ WORDS = ("data=synthetic", "data.size=32", "data.classes=10", "data.validation=0
 WORDS += ("data.rows={train: 48, test: 8}", "recipe=he2015", "recipe.normalise=channel", "recipe.batch=6")
 WORDS += ("recipe.schedule.at=[1.0,1.0]",)
 NAMES = ("naive fp32", "strong fp32", "strong bf16", "ours fp32", "ours bf16", "alone fp32", "ours bf16 nchw")
+CPU = torch.device("cpu")
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `srun` command", "ignore::FutureWarning")  # Lightning's
 
@@ -57,7 +60,7 @@ def test_another_rate_shuts_a_gate(track):
     field = {name: make(track, name) for name in ("naive fp32", "ours fp32")}
     net = copy.deepcopy(field["naive fp32"].net)
     batches = rivals.stream(rivals.naive_batches(track.resident()))
-    loop = rivals.Loop(net, torch.optim.SGD(net.parameters(), lr=0.2), batches, warm=1, steps=1)
+    loop = rivals.Loop(net, torch.optim.SGD(net.parameters(), lr=0.2), batches, Stopwatch(CPU), warm=1, steps=1)
     field["naive fp32"] = Contestant(net, loop.turn, loop.losses)
     with pytest.raises(RuntimeError, match="losses of the first 5 steps"):
         gates.check(track, field)
@@ -66,7 +69,7 @@ def test_another_rate_shuts_a_gate(track):
 def test_a_net_of_another_width_is_refused(track):
     other = rivals.CifarNet(8, width=5, channels=3, classes=10)
     with pytest.raises(ValueError, match="other parameters"):
-        rivals.take_weights(other, build_net(track.job("fp32").config))
+        rivals.take_weights(other, build_net(track.job().config))
 
 
 @pytest.mark.parametrize("step", [0, 5, 7])
@@ -85,8 +88,8 @@ def test_rivals_see_our_batches(track, step):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_lightning_changes_no_bit(track, precision):
     """Steps through Trainer, Classifier and ImageData against the bare step function."""
-    job = track.job(precision)
-    ours, alone = (kind(job, warm=2, steps=3, longest=2) for kind in (Ours, Alone))
+    job = track.job((precision,))
+    ours, alone = (kind(job, Stopwatch(CPU), warm=2, steps=3, most=2) for kind in (Ours, Alone))
     ours.fit()
     alone._slice(0, 6)
     theirs = alone.module.net.state_dict()
@@ -94,17 +97,18 @@ def test_lightning_changes_no_bit(track, precision):
         assert torch.equal(value, theirs[name]), name
 
 
-@pytest.mark.parametrize(("longest", "stops"), [(1, (2, 3, 4, 5, 6)), (2, (2, 4, 5, 6)), (10, (2, 5, 6))])
-def test_our_slices_end_where_the_clock_is_read(track, longest, stops):
-    ours = Ours(track.job("fp32"), warm=2, steps=3, longest=longest)
+@pytest.mark.parametrize(("most", "stops"), [(1, (2, 3, 4, 5, 6)), (2, (2, 4, 5, 6)), (10, (2, 5, 6))])
+def test_our_slices_end_where_the_clock_is_read(track, most, stops):
+    ours = Ours(track.job(), track.watch, warm=2, steps=3, most=most)
     clock = ours.fit()
     assert tuple(clock.ends) == ours.stops == stops
-    ends = list(clock.ends.values())
-    assert ends == sorted(ends)
+    assert clock.seconds > 0
     assert clock.losses == []
 
 
-@pytest.mark.parametrize("name", ["usual fp32", "ours bf16 loader", "ours bf16 slices", "strong fp32 rounded"])
+@pytest.mark.parametrize(
+    "name", ["usual fp32", "ours bf16 loader", "ours bf16 slices", "strong fp32 rounded", "alone bf16"]
+)
 def test_the_others_take_their_turn(track, name):
     assert make(track, name).turn() > 0
     assert torch.backends.mkldnn.conv.fp32_precision == "none"
@@ -113,8 +117,74 @@ def test_the_others_take_their_turn(track, name):
 def test_a_turn_warms_up_before_its_clock_runs(track, monkeypatch):
     """Each look at the clock is a second; so are the three timed steps together."""
     contestant, now = make(track, "strong fp32"), iter(range(10))
-    monkeypatch.setattr(rivals.time, "perf_counter", lambda: float(next(now)))
+    monkeypatch.setattr(looks.time, "perf_counter", lambda: float(next(now)))
     assert contestant.turn() == pytest.approx(1 / 3)
+
+
+def test_nchw_is_another_order_of_memory(track):
+    seen = []
+    for name in ("ours bf16", "ours bf16 nchw"):
+        net = make(track, name).net
+        conv = next(module for module in net.modules() if isinstance(module, torch.nn.Conv2d))
+        conv.register_forward_hook(lambda module, args, out: seen.append((args[0], module.weight)))
+        net(track.data().batch(0)[0])
+    for (images, weight), last in zip(seen, (True, False), strict=True):
+        for tensor in (images, weight):
+            assert tensor.is_contiguous(memory_format=torch.channels_last) is last
+            assert tensor.is_contiguous() is not last
+
+
+def test_ours_without_resident_data_learns_from_the_loader(track, monkeypatch):
+    asked = []
+    endless = usual.endless
+    monkeypatch.setattr(usual, "endless", lambda *arguments: asked.append(arguments) or endless(*arguments))
+    make(track, "ours bf16").turn()
+    assert asked == []
+    make(track, "ours bf16 loader").turn()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("", ""), ("uncaptured", "cuda_graph=false"), ("loader", "cuda_graph=false"), ("compiled", "compile=true")],
+)
+def test_what_is_off_or_on_is_asked_for_in_words(track, monkeypatch, name, asked):
+    words, job = [], contestants.ours.job
+    monkeypatch.setattr(contestants.ours, "job", lambda full, **settings: words.extend(full) or job(full, **settings))
+    track.job(("bf16", *name.split()))
+    assert [word for word in words if word.startswith("trainer.")] == ([f"trainer.{asked}"] if asked else [])
+
+
+def test_on_a_gpu_those_that_the_host_holds_up_take_shorter_turns(track):
+    course = replace(track.course, warm=50, steps=400)
+    here, there = Track(course), Track(replace(course, device="cuda:0"))
+    for words in (("usual", "fp32"), ("strong", "bf16"), ("bf16", "uncaptured"), ("bf16",)):
+        assert here.length(words) == {"warm": 50, "steps": 400}
+    assert there.length(("bf16",)) == there.length(("strong", "bf16", "graphs")) == {"warm": 50, "steps": 400}
+    assert there.length(("strong", "bf16")) == there.length(("bf16", "uncaptured")) == {"warm": 20, "steps": 100}
+    assert there.length(("usual", "fp32")) == there.length(("bf16", "loader")) == {"warm": 20, "steps": 50}
+
+
+def test_cudnn_tries_kernels_for_strong_loops_and_for_ours_where_runs_do(track):
+    seen = {}
+
+    def turn(name):
+        return lambda: float(seen.setdefault(name, torch.backends.cudnn.benchmark))
+
+    for kind in ("usual", "strong", "ours", "alone"):
+        contestants._tuned(track, kind, turn(kind))
+        assert torch.backends.cudnn.benchmark is False
+    assert seen == {"usual": False, "strong": True, "ours": False, "alone": False}
+
+    def tuning():
+        torch.backends.cudnn.benchmark = True
+        return 1.0
+
+    seen.clear()
+    contestants._tuned(track, "ours", tuning)
+    contestants._tuned(track, "alone", turn("alone"))
+    assert seen == {"alone": True}
+    assert torch.backends.cudnn.benchmark is False
 
 
 def grey(n=6, size=5):
@@ -158,6 +228,6 @@ def test_the_usual_flip_is_a_coin():
 
 def test_the_usual_loader_goes_on_after_an_epoch():
     made = usual.Pictures(grey(), np.arange(6), mean=torch.zeros(1, 1, 1), std=torch.ones(1, 1, 1), pad=1, flip=True)
-    stream = usual.endless(made, 2, 0)
+    stream = usual.endless(made, 2, 0, CPU)
     labels = torch.cat([next(stream)[1] for _ in range(6)])
     assert sorted(labels[:6].tolist()) == sorted(labels[6:].tolist()) == list(range(6))

@@ -1,5 +1,7 @@
 """A race by hand: who takes turns when, ratios that are paired, figures and tables with the right answers."""
 
+from dataclasses import replace
+
 import pytest
 
 from reslab.launch.bench import standing
@@ -7,7 +9,7 @@ from reslab.launch.bench.figures import Figure, Measured, page, record
 from reslab.launch.bench.race import Spread, faster, race, share, spread
 from reslab.launch.bench.standing import LABELS, Heat
 
-LIMITS = {"fp32": 1e9, "bf16": 4e9, "copy": 1e9, "capability": "AVX"}
+LIMITS = {"fp32": 1e9, "bf16": 4e9, "copy": 1e9, "copied": 2**28, "capability": "AVX"}
 
 
 def test_everyone_takes_a_turn_before_anyone_takes_a_second():
@@ -62,6 +64,17 @@ def heat(depth=20, **seconds):
     )
 
 
+def on_gpu(depth=20, batch=128, **changed):
+    """A step of ours takes half a millisecond, of the strong loops 0.6 and 2."""
+    names = {"usual fp32": 10.0, "strong fp32": 3.0, "strong bf16": 2.0, "strong bf16 graphs": 0.6, "ours fp32": 1.0}
+    names |= {"ours bf16": 0.5, "alone bf16": 0.49}
+    looks = {"ours bf16": {"syncs": 0.0, "kernels": 1.5, "graphs": 1.0, "memory": 321.4}}
+    looks |= {"strong bf16": {"syncs": 0.0, "kernels": 1234.0, "graphs": 0.0, "memory": 500.0}}
+    made = {"seconds": {name: [value / 1000] * 2 for name, value in names.items()}, "looks": looks, "gpu": True}
+    made |= {"memory": {name: found["memory"] for name, found in looks.items()}, "depth": depth, "batch": batch}
+    return replace(heat(), title=f"net {depth}", **made | changed)
+
+
 def of(measured, words):
     return next(figure for figure in measured.figures if all(word in figure.name for word in words))
 
@@ -98,6 +111,52 @@ def test_the_table_of_a_race():
     assert "first turn 30 s" in sheet.title
 
 
+def test_on_a_gpu_the_strong_loop_is_the_fastest_of_its_forms():
+    assert on_gpu().strong() == "strong bf16 graphs"
+    assert heat().strong() == "strong bf16"
+    found = standing.found([on_gpu(), on_gpu(110), on_gpu(56), on_gpu(20, batch=64)], [], LIMITS)
+    rates = [figure for figure in found.figures if figure.unit == "img/s"]
+    assert [(round(rate.value), rate.least) for rate in rates] == [
+        (256_000, 150_000),
+        (256_000, 30_000),
+        (256_000, None),
+        (128_000, None),
+    ]
+    strong = of(found, ["over c strong loop", "CUDA graphs"])
+    assert (round(strong.value, 6), strong.least) == (1.2, 0.97)
+    assert round(of(found, ["Lightning"]).value, 6) == 2.0
+
+
+def test_ours_is_compared_as_fast_as_it_can_be_asked_to_be():
+    seconds = {**on_gpu().seconds, "ours bf16 compiled": [0.0004, 0.0004]}
+    there = on_gpu(seconds=seconds)
+    assert on_gpu().ours() == "ours bf16"
+    assert there.ours() == "ours bf16 compiled"
+    found = standing.found([there], [], LIMITS)
+    assert round(of(found, ["trainer.compile=true", "over c strong loop", "CUDA graphs"]).value, 6) == 1.5
+    assert round(of(found, ["trainer.compile=true, over d ours, bf16"]).value, 6) == 1.25
+    assert round(of(found, ["Lightning"]).value, 6) == 2.0
+
+
+def test_a_table_of_a_gpu_says_how_often_the_host_takes_part():
+    plain, there = (standing.found([one], [], LIMITS).sheets[0] for one in (heat(), on_gpu()))
+    assert there.columns[: len(plain.columns)] == plain.columns
+    rows = {row[0]: dict(zip(there.columns, row, strict=True)) for row in there.rows}
+    ours = rows[LABELS["ours bf16"]]
+    assert (ours["syncs"], ours["kernels + graphs"], ours["MiB"], ours["x c"]) == ("0", "1.5 + 1", "321", "1.200")
+    assert rows[LABELS["strong bf16"]]["kernels + graphs"] == "1,234 + 0"
+    assert rows[LABELS["usual fp32"]]["kernels + graphs"] == ""
+
+
+def test_who_is_left_out_is_named_with_the_reason():
+    seconds = {name: taken for name, taken in heat().seconds.items() if name != "usual fp32"}
+    found = standing.found(
+        [replace(heat(), seconds=seconds, left_out={"usual fp32": "OSError: no memory"})], [], LIMITS
+    )
+    assert f"{LABELS['usual fp32']}: left out, OSError: no memory" in found.sheets[0].title
+    assert not [figure for figure in found.figures if "usual" in figure.name]
+
+
 @pytest.mark.parametrize(("value", "least", "met"), [(1.0, None, None), (1.0, 1.0, True), (0.9, 1.0, False)])
 def test_a_target_can_be_a_least(value, least, met):
     figure = Figure("name", value, "x", least=least)
@@ -112,7 +171,7 @@ def test_tables_are_on_the_page_and_in_the_record():
         | {"cores": 2, "memory_gib": 4.0, "load_before": 0.5},
         **{"python": "3.11", "versions": {"torch": "2", "reslab": "0"}, "commit": ""},
     }
-    text = page("steps", found, known)
+    text = page("steps", found, known, "part=steps")
     for sheet in found.sheets:
         assert f"{sheet.title}:\n\n| {' | '.join(sheet.columns)} |" in text
         for row in sheet.rows:

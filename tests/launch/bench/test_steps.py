@@ -4,11 +4,16 @@ import json
 import sys
 
 import pytest
+import torch
 
+from reslab.commands import bench
 from reslab.commands.bench import main
 from reslab.launch.bench import heats, steps
-from reslab.launch.bench.race import Course
+from reslab.launch.bench.contestants import Contestant
+from reslab.launch.bench.race import SAID, Course
 from reslab.launch.bench.standing import LABELS
+from reslab.launch.compose import compose
+from reslab.launch.freeze import resolve_verb
 
 TINY = ("race.depths=[8]", "race.digits=[8]", "race.width=4", "race.rows=32", "race.batch=4", "race.steps=1")
 TINY += ("race.digit_steps=2", "race.repeats=2", "race.compiled=false")
@@ -22,7 +27,9 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
     assert code == (1 if any(figure["met"] is False for figure in made["figures"]) else 0)
     assert made["race"]["repeats"] == 2
     large, small, gates, limits = made["tables"]
-    assert {row[0] for row in large["rows"]} == {LABELS[name] for name in steps.MAIN + steps.MORE}
+    assert {row[0] for row in large["rows"]} == {
+        LABELS[name] for name in steps.contestants("cpu", first=True, compiled=False)
+    }
     assert {row[0] for row in small["rows"]} == {LABELS[name] for name in steps.SMALL}
     assert len(gates["rows"]) == 11
     assert len(limits["rows"]) == 3
@@ -47,6 +54,8 @@ def test_a_worker_that_fails_says_why(tmp_path):
         ("race.digits=[x]", r"race.digits=\['x'\] are not depths"),
         ("race.repeats=0", "race.repeats=0 measures nothing"),
         ("race.rows=100", "race.rows=100 images are fewer than a turn trains on; use race.rows=1664"),
+        ("race.trainer=tpu", "race.trainer=tpu is unknown; it is cpu or gpu"),
+        ("race.warm=0", "race.warm=0 measures nothing"),
     ],
 )
 def test_what_cannot_be_raced_is_refused(tmp_path, monkeypatch, word, said):
@@ -54,6 +63,70 @@ def test_what_cannot_be_raced_is_refused(tmp_path, monkeypatch, word, said):
     with pytest.raises(ValueError, match=said):
         main(["part=steps", word])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_is_not_raced_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench.resources, "gpus", lambda: 0)
+    with pytest.raises(ValueError, match=r"no NVIDIA GPU is to be seen here; use race.trainer=cpu"):
+        main(["part=steps", "race.trainer=gpu"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_gpu_an_epoch_may_be_shorter_than_a_turn_and_the_results_have_a_name_of_their_own(monkeypatch):
+    monkeypatch.setattr(bench.resources, "gpus", lambda: 1)
+    config = resolve_verb(compose("bench", ["part=steps", "race.trainer=gpu", "race.steps=400", "race.warm=50"])[0])
+    bench.PARTS["steps"].check(config)
+    assert bench.kept_as(config) == ("steps_gpu", "part=steps race.trainer=gpu")
+    assert bench.kept_as(config | {"part": "sweep"}) == ("sweep", "part=sweep")
+    with pytest.raises(ValueError, match=r"race.rows=8192 images are fewer than a turn trains on"):
+        bench.PARTS["steps"].check(config | {"race": config["race"] | {"trainer": "cpu"}})
+
+
+def test_everything_is_tried_at_the_first_depth_alone():
+    for trainer in ("cpu", "gpu"):
+        names = steps.contestants(trainer, first=True, compiled=True)
+        assert len(set(names)) == len(names)
+        assert set(names) <= set(LABELS)
+        assert set(steps.contestants(trainer, first=False, compiled=True)) < set(names)
+        assert not [name for name in steps.contestants(trainer, first=True, compiled=False) if "compiled" in name]
+    assert "strong bf16 graphs" in steps.contestants("gpu", first=False, compiled=True)
+    assert "strong bf16 graphs" not in steps.contestants("cpu", first=True, compiled=True)
+
+
+def test_what_a_worker_says_for_the_screen_is_passed_on_once(tmp_path, capsys):
+    log = tmp_path / "some.log"
+    assert steps._relay(log, 0) == 0
+    log.write_text(f"a warning\n{SAID}one\n{SAID}tw")
+    heard = steps._relay(log, 0)
+    log.write_text(log.read_text() + "o\n")
+    assert steps._relay(log, heard) == len(log.read_text())
+    assert capsys.readouterr().out == "  one\n  two\n"
+
+
+def test_a_rival_that_fails_is_left_out_and_ours_is_not(tmp_path, monkeypatch, capsys):
+    def fails(track, name):
+        raise OSError(f"{name} has no compiler\nand more")
+
+    monkeypatch.setattr(heats, "make", fails)
+    field, track = heats.Field(), heats.Track(Course(words=(), warm=1, steps=1, longest=1, outputs=tmp_path))
+    field.make(track, ["strong bf16 graphs"])
+    assert field.left_out == {"strong bf16 graphs": "OSError: strong bf16 graphs has no compiler"}
+    assert "strong bf16 graphs is left out" in capsys.readouterr().out
+    with pytest.raises(OSError, match="ours bf16 has no compiler"):
+        field.make(track, ["ours bf16"])
+
+
+def test_a_rival_that_fails_in_its_first_turn_is_left_out(tmp_path):
+    def late():
+        raise RuntimeError("too late")
+
+    field, track = heats.Field(), heats.Track(Course(words=(), warm=1, steps=1, longest=1, outputs=tmp_path))
+    for name, turn in (("strong bf16", late), ("naive fp32", lambda: 1.0)):
+        field.present[name] = Contestant(torch.nn.Identity(), turn, lambda steps: [])
+    field.warm(track)
+    assert list(field.present) == list(field.first) == ["naive fp32"]
+    assert field.left_out == {"strong bf16": "RuntimeError: too late"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -1,23 +1,29 @@
 """Who takes part in a race of training steps, by name, each built on its own: one net, one optimiser, one way to train.
 
 `usual`, `naive` and `strong` are loops of `rivals`; `ours` is the product, `alone` its step function without Lightning;
-`without ...` is `ours` in the best precision with one feature off.
+further words are for what is different: features of ours that are off, means that a strong loop could take.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from reslab.data.module import ImageData
 from reslab.launch.bench import ours, rivals, usual
+from reslab.launch.bench.looks import Stopwatch
 from reslab.launch.bench.race import Course, Turn
 from reslab.launch.build import build_data, build_net
 from reslab.launch.freeze import Job
 
 PRECISIONS = {"fp32": "fp32", "bf16": "bf16-mixed"}
+LOADED = ("usual", "loader")
+SHORTER = {**dict.fromkeys((*LOADED, "naive"), 8), **dict.fromkeys(("strong", "uncaptured"), 4)}
+"""On a GPU the host holds these up, by about so much; turns of fewer steps are exact enough, and all take as long."""
+WARM_ENOUGH = 20  # steps before the clock of such a turn: the first one of all, which does not count, was another
 
 
 @dataclass(frozen=True)
@@ -31,35 +37,59 @@ class Contestant:
 
 @dataclass
 class Track:
-    """A course with what its contestants share: the data in memory, and the worker processes of the usual trainer."""
+    """A course with what its contestants share: the watch, the data, and the worker processes of the usual trainer."""
 
     course: Course
     workers: int = 0
+    tuned: bool = False
+    """Whether runs of ours let cuDNN try its kernels first, as the last of them did."""
     _data: list[ImageData] = field(default_factory=list)
-    _jobs: dict[str, Job] = field(default_factory=dict)
+    _resident: list[rivals.Resident] = field(default_factory=list)
+    _jobs: dict[tuple[str, ...], Job] = field(default_factory=dict)
 
-    def job(self, precision: str) -> Job:
-        """The frozen run of ours."""
-        if precision not in self._jobs:
-            words, total = self.course.words, self.course.warm + self.course.steps + 1
-            full = (*words, f"recipe.precision={PRECISIONS[precision]}")
-            self._jobs[precision] = ours.job(full, steps=total, outputs=self.course.outputs)
-        return self._jobs[precision]
+    def __post_init__(self) -> None:
+        """One watch for all."""
+        self.device = torch.device(self.course.device)
+        self.watch = Stopwatch(self.device)
+
+    def length(self, words: Sequence[str]) -> dict[str, int]:
+        """Steps before the clock runs and while it does, in a turn of the contestant of these words."""
+        warm, steps = self.course.warm, self.course.steps
+        part = max(SHORTER.get(word, 1) for word in words)
+        if self.device.type == "cpu" or part == 1 or "graphs" in words or "compiled" in words:
+            return {"warm": warm, "steps": steps}
+        return {"warm": min(warm, WARM_ENOUGH), "steps": max(1, steps // part)}
+
+    def job(self, words: Sequence[str] = ("fp32",)) -> Job:
+        """The frozen run of ours of a precision, and what may be off in it."""
+        full = [*self.course.words, f"recipe.precision={PRECISIONS[words[0]]}"]
+        if "uncaptured" in words or "loader" in words:  # no graph can ask a loader for its batches
+            full.append("trainer.cuda_graph=false")
+        if "compiled" in words:
+            full.append("trainer.compile=true")
+        steps = sum(self.length(words).values()) + 1
+        key = (*full, str(steps))
+        if key not in self._jobs:
+            self._jobs[key] = ours.job(full, steps=steps, outputs=self.course.outputs, device=self.device)
+        return self._jobs[key]
 
     def data(self) -> ImageData:
-        """The data of ours, for all to take theirs from."""
+        """The data of ours in the host's memory, for all to take theirs from."""
         if not self._data:
-            self._data.append(build_data(self.job("fp32").config, (1,)))
+            self._data.append(build_data(self.job().config, (1,)))
             self._data[0].setup()
         return self._data[0]
 
     def resident(self) -> rivals.Resident:
-        """The same for rivals."""
+        """The same for rivals, on the device."""
         data = self.data()
         assert data.train is not None
-        plan = data.plan
-        images, labels, norm = data.train.images, data.train.labels, data.normalisation
-        return rivals.Resident(images, labels, norm, plan.epoch(0), batch=plan.batch, pad=plan.pad)
+        if not self._resident:
+            plan = data.plan
+            images, labels = data.train.images.to(self.device), data.train.labels.to(self.device)
+            norm = data.normalisation.to(self.device)
+            self._resident.append(rivals.Resident(images, labels, norm, plan.epoch(0), batch=plan.batch, pad=plan.pad))
+        return self._resident[0]
 
     def pictures(self) -> usual.Pictures:
         """The same, picture by picture."""
@@ -70,22 +100,24 @@ class Track:
         pad, flip = data.plan.pad, data.plan.flip
         return usual.Pictures(images, data.train.labels.numpy(), mean=mean, std=std, pad=pad, flip=flip)
 
-    def loader(self, workers: int) -> Callable[[], Iterator[list[Tensor]]]:
-        """The usual trainer's batches, from so many worker processes."""
-        return partial(usual.endless, self.pictures(), self.data().plan.batch, workers)
+    def loader(self) -> Callable[[], Iterator[list[Tensor]]]:
+        """The usual trainer's batches."""
+        return partial(usual.endless, self.pictures(), self.data().plan.batch, self.workers, self.device)
 
 
 def make(track: Track, name: str) -> Contestant:
     """The contestant of that name: KIND PRECISION, then words for what is different about it."""
     kind, *words = name.split(" ")
-    return {"usual": _usual, "naive": _naive, "strong": _strong, "ours": _ours, "alone": _alone}[kind](track, words)
+    kinds = {"usual": _usual, "naive": _naive, "strong": _strong, "ours": _ours, "alone": _alone}
+    made = kinds[kind](track, words)
+    return Contestant(made.net, partial(_tuned, track, kind, made.turn), made.losses)
 
 
 def _usual(track: Track, words: Sequence[str]) -> Contestant:
-    net = _rival(track)
-    warm = max(track.course.warm, 2 * track.workers)  # what workers prepared before the clock runs must be used up
+    net, length = _rival(track), track.length(("usual", *words))
+    length["warm"] = max(length["warm"], 2 * track.workers)  # what workers prepared before must be used up
     loop = rivals.Loop(
-        net, _sgd(track, net), track.loader(track.workers), warm=warm, steps=track.course.steps, looks=True
+        net, _sgd(track, net), track.loader(), track.watch, warm=length["warm"], steps=length["steps"], looks=True
     )
     return Contestant(net, loop.turn, loop.losses)
 
@@ -93,45 +125,51 @@ def _usual(track: Track, words: Sequence[str]) -> Contestant:
 def _naive(track: Track, words: Sequence[str]) -> Contestant:
     net = _rival(track)
     batches = rivals.stream(rivals.naive_batches(track.resident()))
-    loop = rivals.Loop(net, _sgd(track, net), batches, warm=track.course.warm, steps=track.course.steps)
+    length = track.length(("naive", *words))
+    loop = rivals.Loop(net, _sgd(track, net), batches, track.watch, warm=length["warm"], steps=length["steps"])
     return Contestant(net, loop.turn, loop.losses)
 
 
 def _strong(track: Track, words: Sequence[str]) -> Contestant:
     mixed = words[0] == "bf16"
     net = _rival(track).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from its stubs
-    batches = rivals.strong_batches(track.resident(), torch.bfloat16 if mixed else torch.float32)
-    forward = torch.compile(net, dynamic=False) if "compiled" in words else None
+    batches = rivals.stream(rivals.strong_batches(track.resident(), torch.bfloat16 if mixed else torch.float32))
     optimiser = _sgd(track, net, fused="foreach" not in words)
-    loop = rivals.Loop(
-        net,
-        optimiser,
-        rivals.stream(batches),
-        warm=track.course.warm,
-        steps=track.course.steps,
-        mixed=mixed,
-        forward=forward,
-    )
-    turn = _rounded(loop.turn) if "rounded" in words else loop.turn
+    forward, length = _compiled(net, words), track.length(("strong", *words))
+    warm, steps = length["warm"], length["steps"]
+    loop = rivals.Loop(net, optimiser, batches, track.watch, warm=warm, steps=steps, mixed=mixed, forward=forward)
+    turn = partial(_rounded, loop.turn) if "rounded" in words else loop.turn
     return Contestant(net, partial(_blockwise, net, turn) if "blocks" in words else turn, loop.losses)
 
 
+def _compiled(net: nn.Module, words: Sequence[str]) -> Callable[[Tensor], Tensor] | None:
+    """The net compiled as a whole, on a GPU also recorded as CUDA graphs by torch; None where it is neither."""
+    if "compiled" in words:
+        return torch.compile(net, dynamic=False)
+    if "graphs" not in words:
+        return None
+    compiled = torch.compile(net, dynamic=False, mode="reduce-overhead")
+
+    def forward(images: Tensor) -> Tensor:
+        torch.compiler.cudagraph_mark_step_begin()
+        logits: Tensor = compiled(images)
+        return logits
+
+    return forward
+
+
 def _ours(track: Track, words: Sequence[str]) -> Contestant:
-    course = track.course
-    longest = 1 if "slices" in words else course.longest
-    found = ours.Ours(track.job(words[0]), warm=course.warm, steps=course.steps, longest=longest)
-    turn = found.turn
-    if "channels_last" in words:
+    most = 1 if "slices" in words else track.course.longest
+    found = ours.Ours(track.job(words), track.watch, **track.length(words), most=most)
+    if "nchw" in words:
         found.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # absent from its stubs
         found.net.register_forward_pre_hook(lambda net, args: (args[0].contiguous(),))
-    if "resident" in words:
-        turn = partial(_turn_from_loader, found, track.loader(track.workers))
+    turn = partial(_turn_from_loader, found, track.loader()) if "loader" in words else found.turn
     return Contestant(found.net, turn, found.losses)
 
 
 def _alone(track: Track, words: Sequence[str]) -> Contestant:
-    course = track.course
-    found = ours.Alone(track.job(words[0]), warm=course.warm, steps=course.steps, longest=course.longest)
+    found = ours.Alone(track.job(words), track.watch, **track.length(words), most=track.course.longest)
     return Contestant(found.module.net, found.turn, lambda steps: [])
 
 
@@ -144,7 +182,10 @@ def _turn_from_loader(found: ours.Ours, batches: Callable[[], Iterator[list[Tens
         return images.contiguous(memory_format=torch.channels_last), labels
 
     found.data.batch = batch
-    return found.turn()
+    try:
+        return found.turn()
+    finally:
+        del found.data.batch  # and with it the processes, which would prepare batches beside the next contestant
 
 
 def _blockwise(net: rivals.CifarNet, turn: Turn) -> float:
@@ -155,32 +196,41 @@ def _blockwise(net: rivals.CifarNet, turn: Turn) -> float:
     return turn()
 
 
-def _rounded(turn: Turn) -> Turn:
+def _rounded(turn: Turn) -> float:
     """A turn in which oneDNN may round the operands of fp32 convolutions to bf16 by itself."""
+    before = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]  # absent from its stubs
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"  # type: ignore[attr-defined]  # the same
+    try:
+        return turn()
+    finally:
+        torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]  # the same
 
-    def rounded() -> float:
-        before = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]  # absent from its stubs
-        torch.backends.mkldnn.conv.fp32_precision = "bf16"  # type: ignore[attr-defined]  # the same
-        try:
-            return turn()
-        finally:
-            torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]  # the same
 
-    return rounded
+def _tuned(track: Track, kind: str, turn: Turn) -> float:
+    """A turn in which cuDNN tries its kernels first where the contestant would have it so; runs of ours say it."""
+    cudnn: Any = torch.backends.cudnn
+    before, cudnn.benchmark = cudnn.benchmark, {"strong": True, "alone": track.tuned}.get(kind, False)
+    try:
+        return turn()
+    finally:
+        if kind == "ours":
+            track.tuned = cudnn.benchmark
+        cudnn.benchmark = before
 
 
 def _rival(track: Track) -> rivals.CifarNet:
     """A rival's net with the initial weights of ours."""
-    config = track.job("fp32").config
+    config = track.job().config
     data = config["data"]
     net = rivals.CifarNet(config["depth"], width=config["width"], channels=data["channels"], classes=data["classes"])
     rivals.take_weights(net, build_net(config))
+    net.to(track.device)
     return net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # absent from its stubs
 
 
 def _sgd(track: Track, net: nn.Module, *, fused: bool = False) -> torch.optim.Optimizer:
     """The recipe's, at the rate of its first steps."""
-    recipe = track.job("fp32").config["recipe"]
+    recipe = track.job().config["recipe"]
     lr = recipe["lr"] * (recipe["warmup"]["factor"] if recipe["warmup"]["steps"] else 1.0)
     decay, momentum = recipe["weight_decay"], recipe["optimiser"]["momentum"]
     return torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum, weight_decay=decay, fused=fused or None)

@@ -120,8 +120,8 @@ def record(found: Measured) -> dict[str, Any]:
     }
 
 
-def page(part: str, found: Measured, known: dict[str, Any]) -> str:
-    """The same tables as Markdown, with the evidence in one line."""
+def page(name: str, found: Measured, known: dict[str, Any], words: str) -> str:
+    """The same tables as Markdown, with the evidence in one line; `words` are those of the command."""
     hardware, installed = known["hardware"], known["versions"]
     where = (
         f"{hardware['processor'] or hardware['machine']}, {hardware['cores']} cores, {hardware['memory_gib']:g} GiB, "
@@ -129,7 +129,7 @@ def page(part: str, found: Measured, known: dict[str, Any]) -> str:
         f"reslab {installed['reslab']} at {_short(known['commit']) or 'no commit'}; load before: "
         f"{hardware['load_before']:.2f}"
     )
-    lines = [f"# Speed: {part}", "", f"Written by `reslab bench part={part}`; {part}.json has every figure.", ""]
+    lines = [f"# Speed: {name}", "", f"Written by `reslab bench {words}`; {name}.json has every figure.", ""]
     lines += [f"{where}.", ""]
     for sheet in found.sheets:
         lines += [f"{sheet.title}:", "", *_markdown(sheet.columns, sheet.rows), ""]

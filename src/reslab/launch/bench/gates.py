@@ -1,6 +1,7 @@
 """What must be true before any timing counts: all contestants train the same net on the same images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from reslab.launch.bench.contestants import Contestant, Track
 
 STEPS = 5
 LOGITS, LOSSES, ROUNDED, IMAGES = 1e-5, 1e-3, 5e-2, 1e-5
+GPU_LOGITS, GPU_LOSSES = 1e-3, 1e-2
+"""More, since cuDNN's kernels for the two orders of memory add in other orders, and in training they may use TF32."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +39,33 @@ def _parameters(field: Mapping[str, Contestant]) -> Gate:
 
 def _logits(track: Track, field: Mapping[str, Contestant]) -> list[Gate]:
     """In fp32, relative to the largest logit; also with the statistics of the batch, as in training."""
-    images = track.data().batch(0)[0][:32]
+    images = track.data().batch(0)[0][:32].to(track.device)
+    most = GPU_LOGITS if track.device.type == "cuda" else LOGITS
     gates = []
     for training, mode in ((False, "evaluating"), (True, "training")):
         found = []
         for one in field.values():
+            one.net.to(track.device)  # Lightning leaves nets on the CPU
             before = {name: value.clone() for name, value in one.net.named_buffers()}
             one.net.train(training)
-            with torch.no_grad():
+            with torch.no_grad(), _without_tf32():
                 found.append(one.net(images))
             one.net.train()
             for name, value in one.net.named_buffers():
                 value.copy_(before[name])
         first = found[0]
         worst = max(float((other - first).abs().max() / first.abs().max()) for other in found)
-        gates.append(Gate(f"logits of {len(found)} nets in fp32, {mode}: largest difference", worst, LOGITS))
+        gates.append(Gate(f"logits of {len(found)} nets in fp32, {mode}: largest difference", worst, most))
     return gates
 
 
 def _losses(track: Track, field: Mapping[str, Contestant]) -> list[Gate]:
     """Relative, over the first steps on identical batches; the rivals' loops against ours through Lightning."""
     gates, steps = [], min(STEPS, track.course.warm + track.course.steps)
-    for precision, most in (("fp32", LOSSES), ("bf16", ROUNDED)):
-        names = [name for name in (f"naive {precision}", f"strong {precision}", f"ours {precision}") if name in field]
+    exact = GPU_LOSSES if track.device.type == "cuda" else LOSSES
+    for precision, most in (("fp32", exact), ("bf16", ROUNDED)):
+        kinds = (f"naive {precision}", f"strong {precision}", f"ours {precision} compiled", f"ours {precision}")
+        names = [name for name in kinds if name in field]
         if len(names) < 2:
             continue
         losses = [field[name].losses(steps) for name in names]
@@ -66,6 +73,16 @@ def _losses(track: Track, field: Mapping[str, Contestant]) -> list[Gate]:
         who = ", ".join(names)
         gates.append(Gate(f"losses of the first {steps} steps of {who}: largest difference", worst, most))
     return gates
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """On a GPU, convolutions in the block that round nothing."""
+    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _pictures(track: Track) -> Gate:

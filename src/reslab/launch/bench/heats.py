@@ -5,7 +5,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +13,107 @@ import torch
 from torch import Tensor, nn
 
 from reslab.launch.bench import gates, limits
-from reslab.launch.bench.contestants import Contestant, Track, make
-from reslab.launch.bench.race import Course, race
+from reslab.launch.bench.contestants import LOADED, Contestant, Track, make
+from reslab.launch.bench.looks import MIB, look, memory
+from reslab.launch.bench.race import SAID, Course, race, spread
+from reslab.launch.build import build_net
+from reslab.launch.resources import cores
 from reslab.runs.folder import write_json
 
-WORKERS = (0, 1, 2)  # of the usual trainer
-MIB = 2**20
+WORKERS = (0, 1, 2, 4, 8)  # of the usual trainer, as far as there are cores
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def heat(course: Course, names: Sequence[str], repeats: int, path: str) -> None:
-    """Gates first, then a race of all `names`; the file at `path` holds seconds per step and what they are made of."""
+    """Gates first, then a race of all `names`; the file at `path` holds seconds per step and what they are made of.
+
+    A rival that cannot take part is left out, with its reason; without one of ours there is no race.
+    """
     _quiet()
-    track = Track(course)
-    field: dict[str, Contestant] = {name: make(track, name) for name in names if not name.startswith("usual")}
-    passed = gates.check(track, field)
+    track, field = Track(course), Field()
+    field.make(track, [name for name in names if not _loads(name)])
+    passed = gates.check(track, field.present)
+    _say(f"{len(passed)} gates passed")
     swept = _sweep(track) if any(_loads(name) for name in names) else {0: 0.0}
     track.workers = min(swept, key=lambda workers: swept[workers])
-    field |= {name: make(track, name) for name in names if _loads(name)}
-    first = {}
-    for name, contestant in field.items():
-        began = time.perf_counter()
-        contestant.turn()
-        first[name] = time.perf_counter() - began
-    config = track.job("fp32").config
-    data = track.data()
+    field.make(track, [name for name in names if _loads(name)])
+    field.warm(track)
+    turns = {name: field.present[name].turn for name in names if name in field.present}
+    seconds = race(turns, repeats)
+    batch = track.data().plan.batch
+    for name, taken in seconds.items():
+        middle = spread(taken).middle
+        _say(f"{name}: {1000 * middle:.3f} ms/step, {batch / middle:,.0f} img/s")
+    config = track.job().config
     write_json(
         Path(path),
         {
-            "seconds": race({name: field[name].turn for name in names}, repeats),
-            "first_turn": first,
+            "seconds": seconds,
+            "first_turn": field.first,
             "gates": [vars(gate) for gate in passed],
             "workers": swept,
-            **{"batch": data.plan.batch, "macs": config["run"]["macs"], "threads": torch.get_num_threads()},
-            "elements": _elements(field[names[-1]].net, data.batch(0)[0][:1]),
+            "left_out": field.left_out,
+            "looks": field.looked(track) if track.device.type == "cuda" else {},
+            **{"batch": batch, "macs": config["run"]["macs"], "threads": torch.get_num_threads()},
+            "elements": _elements(build_net(config), track.data().batch(0)[0][:1]),
         },
     )
 
 
-def memory(course: Course, name: str, workers: int, path: str) -> None:
+class Field:
+    """The contestants that are able to take part, and why others are not."""
+
+    def __init__(self) -> None:
+        """Nobody yet."""
+        self.present: dict[str, Contestant] = {}
+        self.left_out: dict[str, str] = {}
+        self.first: dict[str, float] = {}
+        """Seconds of the first turn: with whatever is compiled in it."""
+        self._peaks: dict[str, float] = {}
+
+    def make(self, track: Track, names: Iterable[str]) -> None:
+        """Add these."""
+        for name in names:
+            try:
+                self.present[name] = make(track, name)
+            except Exception as error:
+                self._leave_out(name, error)
+
+    def warm(self, track: Track) -> None:
+        """A first turn each, which does not count."""
+        for name, contestant in list(self.present.items()):
+            began = time.perf_counter()
+            try:
+                _, self._peaks[name] = memory(track.device, contestant.turn)
+            except Exception as error:
+                self._leave_out(name, error)
+                continue
+            self.first[name] = time.perf_counter() - began
+            _say(f"{name}: first turn in {self.first[name]:.1f} s")
+
+    def looked(self, track: Track) -> dict[str, dict[str, float]]:
+        """A last turn each, under a lens; what torch records as graphs takes its memory in its first turn alone."""
+        found: dict[str, dict[str, float]] = {}
+        for name, contestant in self.present.items():
+            try:
+                found[name] = look(track.watch, contestant.turn)
+            except Exception as error:  # the times are known by now, whoever it is
+                _say(f"{name} could not be looked at: {_reason(error)}")
+                continue
+            if "graphs" in name:
+                found[name]["memory"] = self._peaks[name]
+        return found
+
+    def _leave_out(self, name: str, error: Exception) -> None:
+        """Of a rival; raised again for ours."""
+        if name.startswith(("ours", "alone")):
+            raise error
+        self.present.pop(name, None)
+        self.left_out[name] = _reason(error)
+        _say(f"{name} is left out: {_reason(error)}")
+
+
+def weigh(course: Course, name: str, workers: int, path: str) -> None:
     """MiB that one contestant adds at its peak to what a worker process has anyway; its own workers not counted."""
     _quiet()
     before = _resident("VmRSS")
@@ -59,25 +122,27 @@ def memory(course: Course, name: str, workers: int, path: str) -> None:
     write_json(Path(path), {"memory": _resident("VmHWM") - before})
 
 
-def machine(path: str) -> None:
-    """FLOP/s of convolutions by precision, bytes per second of a copy."""
-    found: dict[str, Any] = {name: limits.convolution(dtype) for name, dtype in DTYPES.items()}
-    write_json(Path(path), found | {"copy": limits.copy(), "capability": torch.backends.cpu.get_cpu_capability()})
-
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+def machine(device: str, path: str) -> None:
+    """FLOP/s of convolutions by precision, bytes per second of a copy, and of how many bytes that was."""
+    where = torch.device(device)
+    found: dict[str, Any] = {name: limits.convolution(dtype, where) for name, dtype in DTYPES.items()}
+    found |= {"copy": limits.copy(where), "copied": limits.COPIED[where.type]}
+    write_json(Path(path), found | {"capability": limits.capability(where)})
 
 
 def _loads(name: str) -> bool:
-    return name.startswith("usual") or "loader" in name
+    return any(word in LOADED for word in name.split(" "))
 
 
 def _sweep(track: Track) -> dict[int, float]:
-    """Seconds per step of the usual trainer by its worker processes, one turn each."""
+    """Seconds per step of the usual trainer by its worker processes, one turn each; without those that fail."""
     found = {}
-    for workers in WORKERS:
+    for workers in (count for count in WORKERS if count <= cores()):
         track.workers = workers
-        found[workers] = make(track, "usual fp32").turn()
+        try:
+            found[workers] = make(track, "usual fp32").turn()
+        except RuntimeError as error:  # of worker processes: little shared memory, say
+            _say(f"usual fp32 with {workers} workers: {_reason(error)}")
     return found
 
 
@@ -101,6 +166,15 @@ def _resident(which: str) -> float:
     found = re.search(rf"{which}:\s+(\d+) kB", text)
     assert found, "Linux"
     return int(found[1]) * 1024 / MIB
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"[:300]
+
+
+def _say(words: str) -> None:
+    """For the parent, which reads the log, and passes such lines on."""
+    print(f"{SAID}{words}", flush=True)
 
 
 def _quiet() -> None:

@@ -42,7 +42,7 @@ def step(config: Mapping[str, Any], steps: int, path: str) -> None:
 
 def rate(path: str) -> None:
     """Write to `path` the FLOP/s of the fastest convolution in fp32, the limit of a step."""
-    write_json(Path(path), {"flops": limits.convolution(torch.float32)})
+    write_json(Path(path), {"flops": limits.convolution(torch.float32, torch.device("cpu"))})
 
 
 def _batch(config: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

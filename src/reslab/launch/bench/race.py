@@ -9,6 +9,10 @@ Turn = Callable[[], float]
 """One turn of a contestant: seconds per step, its own warm-up steps not counted."""
 
 
+SAID = "bench: "
+"""How lines of a worker's log begin that are for the screen."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """What everyone trains: the words of a command line, and how long a turn is."""
@@ -17,8 +21,10 @@ class Course:
     warm: int
     steps: int
     longest: int
-    """Steps in a slice of ours."""
+    """Steps in a slice of ours, at most."""
     outputs: Path
+    device: str = "cpu"
+    """Where they train, as torch names it: cpu or cuda:0."""
 
 
 @dataclass(frozen=True)

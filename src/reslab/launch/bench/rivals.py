@@ -3,7 +3,6 @@
 Their net is written as everyone writes it (He 2015, section 4.2, option A), apart from `reslab.nets`.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from reslab.data.normalise import Normalisation
 from reslab.data.plan import Epoch
+from reslab.launch.bench.looks import Stopwatch
 
 Batch = tuple[Tensor, Tensor]
 
@@ -84,9 +84,10 @@ class Resident:
         batch: int,
         pad: int,
     ) -> None:
-        """The plan is that of our own runs, so that all see the same batches."""
+        """The plan is that of our own runs, so that all see the same batches; it goes where the images are."""
         self.images, self.labels, self.normalise, self.batch, self.pad = images, labels, normalise, batch, pad
-        self.order, self.dy, self.dx, self.flip = (torch.from_numpy(np.ascontiguousarray(part)) for part in epoch)
+        parts = [torch.from_numpy(np.ascontiguousarray(part)).to(images.device) for part in epoch]
+        self.order, self.dy, self.dx, self.flip = parts
 
     def rows(self, step: int) -> slice:
         """Where the batch of a step is in the plan; the epoch begins anew at its end."""
@@ -117,7 +118,7 @@ def strong_batches(data: Resident, dtype: torch.dtype) -> Callable[[int], Batch]
     wide = F.pad(data.normalise(data.images), (data.pad,) * 4).permute(0, 2, 3, 1).contiguous().to(dtype)
     n, side, _, c = wide.shape
     size, pixels = side - 2 * data.pad, wide.view(n * side * side, c)
-    columns = torch.arange(size)
+    columns = torch.arange(size, device=wide.device)
 
     def batch(step: int) -> Batch:
         at = data.rows(step)
@@ -138,6 +139,7 @@ class Loop:
         net: nn.Module,
         optimiser: torch.optim.Optimizer,
         batches: Callable[[], Iterator[Sequence[Tensor]]],
+        watch: Stopwatch,
         *,
         warm: int,
         steps: int,
@@ -145,20 +147,24 @@ class Loop:
         looks: bool = False,
         forward: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`batches` opens a stream for one turn; `looks`: loss and accuracy are read after every step."""
+        """`batches` opens a stream for one turn; `looks`: loss and accuracy are read after every step.
+
+        Net and batches are on the device of the `watch`.
+        """
         self.net, self.optimiser, self.batches, self.warm, self.steps = net, optimiser, batches, warm, steps
         self.mixed, self.looks, self.forward = mixed, looks, net if forward is None else forward
-        self.seen = torch.zeros(2)
+        self.watch, self.seen = watch, torch.zeros(2, device="cpu" if looks else watch.device)
 
     def turn(self) -> float:
         """Seconds per step."""
         stream = self.batches()
         for _ in range(self.warm):
             self.step(next(stream))
-        began = time.perf_counter()
-        for _ in range(self.steps):
+        steps = self.watch.steps(self.steps)
+        self.watch.start()
+        for _ in range(steps):
             self.step(next(stream))
-        return (time.perf_counter() - began) / self.steps
+        return self.watch.stop(steps)
 
     def losses(self, steps: int) -> list[float]:
         """The losses of the first steps."""
@@ -168,10 +174,10 @@ class Loop:
     def step(self, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
         """One step of the optimiser; the loss before it."""
         images, labels = batch
+        self.optimiser.zero_grad()  # before the net: a net in a CUDA graph gives its gradients' memory to the next call
         with self._precision():
             logits = self.forward(images)
         loss = F.cross_entropy(logits.float(), labels)
-        self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         right = (logits.detach().argmax(1) == labels).sum()
@@ -182,7 +188,7 @@ class Loop:
         return loss.detach()
 
     def _precision(self) -> AbstractContextManager:
-        return torch.autocast("cpu", torch.bfloat16) if self.mixed else nullcontext()
+        return torch.autocast(self.watch.device.type, torch.bfloat16) if self.mixed else nullcontext()
 
 
 def stream(batch: Callable[[int], Batch]) -> Callable[[], Iterator[Batch]]:

@@ -44,7 +44,8 @@ class Ends:
         """Nothing is said."""
 
     def waiting(self, job: Job) -> None:
-        """Nothing is said."""
+        """RuntimeError: another command has the GPU, and what runs take in its wake means nothing."""
+        raise RuntimeError(f"{job.name} has to wait: another command holds the GPU; measure when it has ended")
 
     def finished(self, job: Job, outcome: str, reason: str, seconds: float) -> None:
         """RuntimeError for a run that failed: what it took means nothing."""
@@ -112,12 +113,13 @@ def _costs(depths: Sequence[int], repeats: int, folder: Path) -> dict[int, Parts
     print(f"runs of {SHORT} steps at depths {', '.join(map(str, depths))}, {repeats} times each", flush=True)
     short = {"shortcut": ("none",), "recipe.steps": (SHORT,), "evaluation.points": (1,)}
     _sweep({**short, "depth": depths[:1], "seed": (0,)}, 1, folder / "first", "trainer.threads=1")
-    axes = {**short, "seed": range(repeats), "depth": depths}
-    swept = _sweep(axes, 1, folder / "costs", "trainer.threads=1")
     found: dict[int, list[Parts]] = {depth: [] for depth in depths}
-    for job in swept.jobs:
-        result, clock = read_json(job.folder.result) or {}, read_json(job.folder.path / CLOCK) or {}
-        found[job.config["depth"]].append(parts(result, clock, swept.ends.at[job.cell, job.seed]))
+    for seed in range(repeats):  # a sweep each: within one the longest runs come first
+        axes = {**short, "seed": (seed,), "depth": depths}
+        swept = _sweep(axes, 1, folder / f"costs-{seed}", "trainer.threads=1")
+        for job in swept.jobs:
+            result, clock = read_json(job.folder.result) or {}, read_json(job.folder.path / CLOCK) or {}
+            found[job.config["depth"]].append(parts(result, clock, swept.ends.at[job.cell, job.seed]))
     return {depth: middle(runs) for depth, runs in found.items()}
 
 
@@ -131,8 +133,13 @@ class Swept:
 
 
 def _sweep(axes: dict[str, Sequence[Any]], slots: int, outputs: Path, *settings: str) -> Swept:
+    return sweep(axes, slots, outputs, *FIXED, *settings)
+
+
+def sweep(axes: dict[str, Sequence[Any]], slots: int, outputs: Path, *settings: str) -> Swept:
+    """Train the grid of `axes` with these words of a command line, `slots` at a time; RuntimeError where one fails."""
     words = [[f"{key}={value}" for value in values] for key, values in axes.items()]
-    points = [(*FIXED, f"outputs={outputs}", *settings, *point) for point in product(*words)]
+    points = [(f"outputs={outputs}", *settings, *point) for point in product(*words)]
     with composer("train") as one:
         jobs = freeze_all(one, points)
     engine = Here(slots)

@@ -1,7 +1,7 @@
 """The standing after races of training steps: tables of all contestants, figures with their targets; no torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reslab.launch.bench.figures import Figure, Measured, Sheet
@@ -19,6 +19,9 @@ LABELS = {
     "ours bf16 nchw": "e ours, bf16, without channels_last",
     "ours bf16 loader": "e ours, bf16, without resident data (the usual loader)",
     "ours bf16 slices": "e ours, bf16, slices of one step",
+    "ours bf16 compiled": "d ours, bf16, trainer.compile=true",
+    "ours bf16 uncaptured": "e ours, bf16, without the step recorded as a CUDA graph",
+    "strong bf16 graphs": "c strong loop, bf16, compiled and recorded by torch as CUDA graphs",
     "strong bf16 compiled": "tried: c in bf16, whole net compiled",
     "strong bf16 blocks": "tried: c in bf16, each block compiled",
     "strong bf16 foreach": "tried: c in bf16, SGD not fused",
@@ -29,7 +32,10 @@ PASSES, BYTES = 22, {"fp32": 4, "bf16": 2}
 AGAINST_USUAL = {20: 2.8, 56: 3.0}
 AGAINST_USUAL_FP32, AGAINST_STRONG = 1.4, 0.97
 SHARE, SHARE_SMALL = 0.03, 0.05
+RATES, RATED = {20: 150_000.0, 110: 30_000.0}, 128
+"""Images per second on one H100 by depth, in batches of so many."""
 COLUMNS = ("contestant", "ms/step", "quartiles", "img/s", "x a", "x c", "over c", "arithmetic", "traffic", "MiB")
+GPU_COLUMNS = (*COLUMNS, "syncs", "kernels + graphs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +52,26 @@ class Heat:
     gates: Sequence[Mapping[str, Any]]
     workers: Mapping[str, float]
     memory: Mapping[str, float]
+    gpu: bool = False
+    looks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Per step what only a GPU has: waits of the host, launches of kernels and of graphs."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Who could not take part, and why."""
 
     def best(self, kind: str) -> str:
         """The faster precision of a kind; what else is different about a contestant does not count."""
         names = [name for name in (f"{kind} fp32", f"{kind} bf16") if name in self.seconds]
         return min(names, key=lambda name: spread(self.seconds[name]).middle)
+
+    def ours(self) -> str:
+        """The fastest of ours with nothing off: on a GPU also with what is compiled."""
+        names = [name for name in (self.best("ours"), "ours bf16 compiled") if name in self.seconds]
+        return min(names, key=lambda name: spread(self.seconds[name]).middle)
+
+    def strong(self) -> str:
+        """The strong loop that all are compared with: on a GPU the fastest of all its forms."""
+        forms = [name for name in self.seconds if name.startswith("strong")]
+        return min(forms, key=lambda name: spread(self.seconds[name]).middle) if self.gpu else self.best("strong")
 
     def ratio(self, ours: str, theirs: str) -> Spread:
         """How many times as fast `ours` is, paired."""
@@ -59,7 +80,7 @@ class Heat:
 
 def found(heats: Sequence[Heat], small: Sequence[Heat], limits: Mapping[str, Any]) -> Measured:
     """The figures with their targets, and the tables that they come from."""
-    figures = [figure for heat in heats for figure in _against(heat)]
+    figures = [figure for heat in heats for figure in (_on_gpu(heat) if heat.gpu else _against(heat))]
     figures += [_lightning(heat, heat.best("alone").replace("alone ", ""), SHARE) for heat in heats]
     for heat in small:
         figures.append(_lightning(heat, "fp32", SHARE_SMALL))
@@ -70,14 +91,27 @@ def found(heats: Sequence[Heat], small: Sequence[Heat], limits: Mapping[str, Any
 
 
 def _against(heat: Heat) -> list[Figure]:
-    ours, strong = heat.best("ours"), heat.best("strong")
+    ours, strong = heat.best("ours"), heat.strong()
     compiled = [name for name in heat.seconds if "compiled" in name or "blocks" in name]
+    pairs: list[tuple[str, str, float | None]] = [
+        (ours, "usual fp32", AGAINST_USUAL.get(heat.depth)),
+        ("ours fp32", "usual fp32", AGAINST_USUAL_FP32),
+        (ours, strong, AGAINST_STRONG),
+        ("ours fp32", "strong fp32", None),
+        *((ours, name, None) for name in compiled),
+    ]
+    return [_ratio(heat, *pair) for pair in pairs if pair[1] in heat.seconds]  # others were left out
+
+
+def _on_gpu(heat: Heat) -> list[Figure]:
+    ours, strong = heat.ours(), heat.strong()
+    rate, least = heat.batch / spread(heat.seconds[ours]).middle, RATES.get(heat.depth)
+    names = ("usual fp32", "strong bf16", "ours bf16", "ours bf16 uncaptured")
+    others = [name for name in names if name in heat.seconds and name not in (ours, strong)]
     return [
-        _ratio(heat, ours, "usual fp32", AGAINST_USUAL.get(heat.depth)),
-        _ratio(heat, "ours fp32", "usual fp32", AGAINST_USUAL_FP32),
+        Figure(f"{heat.title}: {LABELS[ours]}", rate, "img/s", least=least if heat.batch == RATED else None),
         _ratio(heat, ours, strong, AGAINST_STRONG),
-        _ratio(heat, "ours fp32", "strong fp32"),
-        *(_ratio(heat, ours, name) for name in compiled),
+        *(_ratio(heat, ours, name) for name in others),
     ]
 
 
@@ -96,21 +130,22 @@ def _sheet(heat: Heat, limits: Mapping[str, Any]) -> Sheet:
     compiled = [
         f"{LABELS[name]}: first turn {heat.first[name]:.0f} s"
         for name in heat.first
-        if "compiled" in name or "blocks" in name
+        if any(word in name for word in ("compiled", "blocks", "graphs"))
     ]
+    missing = [f"{LABELS[name]}: left out, {reason}" for name, reason in heat.left_out.items()]
     loader = ", ".join(f"{number}: {1000 * seconds:.0f} ms" for number, seconds in heat.workers.items() if seconds)
     notes = ([f"the usual loader's workers, {loader} a step: the best is used"] if loader else []) + compiled
-    return Sheet("; ".join([heat.title, *notes]), COLUMNS, rows)
+    return Sheet("; ".join([heat.title, *notes, *missing]), GPU_COLUMNS if heat.gpu else COLUMNS, rows)
 
 
 def _row(heat: Heat, name: str, limits: Mapping[str, Any]) -> tuple[str, ...]:
     taken, precision = spread(heat.seconds[name]), name.split(" ")[1]
-    strong = heat.best("strong")
+    strong = heat.strong()
     usual = f"{heat.ratio(name, 'usual fp32').middle:.2f}" if "usual fp32" in heat.seconds else ""
     over = faster(heat.seconds[strong], heat.seconds[name]).middle - 1
     arithmetic = 6 * heat.macs * heat.batch / taken.middle / limits[precision]
     traffic = PASSES * BYTES[precision] * heat.elements * heat.batch / taken.middle / limits["copy"]
-    return (
+    cells = (
         LABELS[name],
         f"{1000 * taken.middle:.2f}",
         f"{1000 * taken.low:.2f} to {1000 * taken.high:.2f}",
@@ -122,6 +157,14 @@ def _row(heat: Heat, name: str, limits: Mapping[str, Any]) -> tuple[str, ...]:
         f"{traffic:.0%}",
         f"{heat.memory[name]:,.0f}" if name in heat.memory else "",
     )
+    return (*cells, *_looked(heat.looks.get(name, {}))) if heat.gpu else cells
+
+
+def _looked(found: Mapping[str, float]) -> tuple[str, str]:
+    """Waits of the host, and launches, of one step."""
+    if not found:
+        return "", ""
+    return f"{found['syncs']:,.3g}", f"{found['kernels']:,.6g} + {found['graphs']:,.3g}"
 
 
 def _gates(heats: Sequence[Heat]) -> Sheet:
@@ -137,7 +180,7 @@ def _limits(limits: Mapping[str, Any]) -> Sheet:
     rows: list[tuple[str, ...]] = [
         (f"fastest 3 x 3 convolution in {name}", f"{limits[name] / 1e9:,.0f} GFLOP/s") for name in BYTES
     ]
-    rows.append(("copy of 256 MiB, read and written", f"{limits['copy'] / 1e9:,.1f} GB/s"))
+    rows.append((f"copy of {limits['copied'] >> 20:,} MiB, read and written", f"{limits['copy'] / 1e9:,.1f} GB/s"))
     title = (
         f"limits of this machine ({limits['capability']}), measured in the same call; above, arithmetic is 6 x "
         f"multiply-adds over the first two, traffic {PASSES} passes over all outputs of convolutions over the last"

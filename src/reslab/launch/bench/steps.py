@@ -8,25 +8,36 @@ from typing import Any
 from reslab.launch import server
 from reslab.launch.bench import standing
 from reslab.launch.bench.figures import Measured
-from reslab.launch.bench.race import Course
+from reslab.launch.bench.race import SAID, Course
 from reslab.launch.bench.standing import Heat
 from reslab.launch.resources import cores
 from reslab.runs.folder import read_json
 
+DEVICES = {"cpu": "cpu", "gpu": "cuda:0"}
 MAIN = ("usual fp32", "naive fp32", "strong fp32", "strong bf16", "ours fp32", "ours bf16", "alone bf16")
-MORE = ("ours bf16 nchw", "ours bf16 loader", "ours bf16 slices", "strong bf16 foreach", "strong fp32 rounded")
-COMPILED = ("strong bf16 compiled", "strong bf16 blocks")
+FEATURES = ("ours bf16 nchw", "ours bf16 loader", "ours bf16 slices")
+MORE = {
+    "cpu": (*FEATURES, "strong bf16 foreach", "strong fp32 rounded"),
+    "gpu": (*FEATURES, "ours bf16 uncaptured"),
+}
+"""At the first depth."""
+COMPILED = {"cpu": ("strong bf16 compiled", "strong bf16 blocks"), "gpu": ("strong bf16 compiled",)}
+"""The same, since that takes its time."""
+RECORDED = ("strong bf16 graphs", "ours bf16 compiled")
+"""The same on a GPU, but at all depths: without the first there would be no strong loop."""
 SMALL = ("naive fp32", "strong fp32", "ours fp32", "alone fp32")
 WEIGHED = MAIN[:-1]
 
 
 def measure(
     *,
+    trainer: str,
     depths: Sequence[int],
     digits: Sequence[int],
     width: int,
     rows: int,
     batch: int,
+    warm: int,
     steps: int,
     digit_steps: int,
     repeats: int,
@@ -35,24 +46,33 @@ def measure(
 ) -> Measured:
     """A race per net: CIFAR size at `depths`, everything tried at the first of them; digits at `digits`.
 
-    `steps` is the length of a turn at depth 20; deeper nets take fewer, in proportion.
+    On a CPU `steps` is the length of a turn at depth 20, and deeper nets take fewer, in proportion; on a GPU all take
+    as many.
     """
     print("the machine's own limits", flush=True)
-    limits = in_worker(_machine, (), folder / "machine.json", cores())
-    heats, small = [], []
+    limits = in_worker(_machine, (DEVICES[trainer],), folder / "machine.json", cores())
+    device, heats, small = DEVICES[trainer], [], []
     for depth in depths:
-        some = max(1, round(steps * 20 / max(depth, 20)))
+        some = steps if trainer == "gpu" else max(1, round(steps * 20 / max(depth, 20)))
         words = (*_cifar(rows, batch), f"depth={depth}", f"width={width}")
-        course = Course(words=words, warm=min(2, some), steps=some, longest=min(10, some), outputs=folder / f"c{depth}")
-        names = MAIN + ((MORE + (COMPILED if compiled else ())) if depth == depths[0] else ())
+        at = folder / f"c{depth}"
+        course = Course(words=words, warm=warm, steps=some, longest=some, outputs=at, device=device)
+        names = contestants(trainer, first=depth == depths[0], compiled=compiled)
         title = f"ResNet-{depth}, batches of {batch} at 32 x 32"
         heats.append(_raced(title, depth, course, names, repeats, folder, threads=cores()))
     for depth in digits:
         words = ("data=digits", "recipe=digits", "recipe.lr=0.001", f"depth={depth}", f"width={width}")
-        longest, at = min(10, digit_steps), folder / f"s{depth}"
-        course = Course(words=words, warm=5, steps=digit_steps, longest=longest, outputs=at)
+        at, some = folder / f"s{depth}", max(5, warm)
+        course = Course(words=words, warm=some, steps=digit_steps, longest=digit_steps, outputs=at, device=device)
         small.append(_raced(f"digits at depth {depth}", depth, course, SMALL, repeats, folder, threads=1))
     return standing.found(heats, small, limits)
+
+
+def contestants(trainer: str, *, first: bool, compiled: bool) -> tuple[str, ...]:
+    """Who races: at the first depth everything that was tried."""
+    recorded = RECORDED if trainer == "gpu" and compiled else ()
+    more = (*MORE[trainer], *(COMPILED[trainer] if compiled else ())) if first else ()
+    return (*MAIN, *recorded, *more)
 
 
 def _cifar(rows: int, batch: int) -> tuple[str, ...]:
@@ -64,22 +84,27 @@ def _cifar(rows: int, batch: int) -> tuple[str, ...]:
 
 
 def _raced(
-    title: str, depth: int, course: Any, names: Sequence[str], repeats: int, folder: Path, *, threads: int
+    title: str, depth: int, course: Course, names: Sequence[str], repeats: int, folder: Path, *, threads: int
 ) -> Heat:
     print(f"{title}: {len(names)} contestants, {course.steps} steps a turn, {repeats} turns each", flush=True)
     raced = in_worker(_heat, (course, tuple(names), repeats), folder / f"{title}.json", threads)
-    workers = min(raced["workers"], key=lambda number: raced["workers"][number])
-    memory = {}
-    for at, name in enumerate(name for name in names if name in WEIGHED):
-        short = replace(course, outputs=course.outputs / f"memory-{at}")
-        weighed = in_worker(_memory, (short, name, int(workers)), folder / f"{title}-{at}.json", threads)
-        memory[name] = weighed["memory"]
+    gpu, memory = course.device != "cpu", {}
+    if gpu:
+        memory = {name: found["memory"] for name, found in raced["looks"].items()}
+    else:
+        workers = min(raced["workers"], key=lambda number: raced["workers"][number])
+        for at, name in enumerate(name for name in raced["seconds"] if name in WEIGHED):
+            short = replace(course, outputs=course.outputs / f"memory-{at}")
+            weighed = in_worker(_memory, (short, name, int(workers)), folder / f"{title}-{at}.json", threads)
+            memory[name] = weighed["memory"]
+    told = ("seconds", "batch", "macs", "elements", "gates", "workers", "looks", "left_out")
     return Heat(
         title=title,
         depth=depth,
+        gpu=gpu,
         first=raced["first_turn"],
         memory=memory,
-        **{key: raced[key] for key in ("seconds", "batch", "macs", "elements", "gates", "workers")},
+        **{key: raced[key] for key in told},
     )
 
 
@@ -92,22 +117,37 @@ def _heat(course: Course, names: Sequence[str], repeats: int, path: str) -> None
 def _memory(course: Course, name: str, workers: int, path: str) -> None:
     from reslab.launch.bench import heats
 
-    heats.memory(course, name, workers, path)
+    heats.weigh(course, name, workers, path)
 
 
-def _machine(path: str) -> None:
+def _machine(device: str, path: str) -> None:
     from reslab.launch.bench import heats
 
-    heats.machine(path)
+    heats.machine(device, path)
 
 
 def in_worker(work: Callable[..., None], arguments: tuple, answer: Path, threads: int) -> dict[str, Any]:
-    """What `work` has written to `answer`, in a process like that of a run; RuntimeError where it failed."""
+    """What `work` has written to `answer`, in a process like that of a run; RuntimeError where it failed.
+
+    Lines that it says are printed as they come.
+    """
     answer.parent.mkdir(parents=True, exist_ok=True)
-    log = answer.with_suffix(".log")
+    log, heard = answer.with_suffix(".log"), 0
     process = server.start(work, (*arguments, str(answer)), log=log, environment={}, threads=threads)
-    process.join()
+    while process.is_alive():
+        process.join(timeout=1)
+        heard = _relay(log, heard)
     made = read_json(answer)
     if process.exitcode or made is None:
         raise RuntimeError(f"a worker of the benchmark failed:\n{log.read_text()[-2000:]}")
     return made
+
+
+def _relay(log: Path, heard: int) -> int:
+    """Print what a worker has said beyond the bytes that were heard before; all bytes up to now."""
+    text = log.read_bytes()[heard:] if log.exists() else b""
+    whole = text[: text.rfind(b"\n") + 1]
+    for line in whole.decode(errors="replace").splitlines():
+        if line.startswith(SAID):
+            print(f"  {line.removeprefix(SAID)}", flush=True)
+    return heard + len(whole)

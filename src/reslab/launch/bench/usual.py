@@ -59,8 +59,20 @@ def to_tensor(picture: Image.Image) -> Float[Tensor, "c h w"]:
     return pixels.permute(2, 0, 1).contiguous().float().div(255)
 
 
-def endless(pictures: Pictures, batch: int, workers: int) -> Iterator[list[Tensor]]:
-    """Batches without end, shuffled anew in every epoch, by so many worker processes (0: in this one)."""
-    loader = DataLoader(pictures, batch_size=batch, shuffle=True, num_workers=workers, drop_last=True)
+def endless(pictures: Pictures, batch: int, workers: int, device: torch.device) -> Iterator[list[Tensor]]:
+    """Batches on a device without end, shuffled anew in every epoch, by so many worker processes (0: in this one).
+
+    The processes outlive an epoch, as they do in effect where it is a long one.
+    """
+    loader = DataLoader(
+        pictures,
+        batch_size=batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
     while True:
-        yield from loader
+        for found in loader:
+            yield [part.to(device, non_blocking=True) for part in found]

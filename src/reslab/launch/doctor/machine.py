@@ -51,7 +51,8 @@ def gpu_check(gpus: int, torch: str) -> Check:
         fix = "install torch's build for CUDA: https://pytorch.org/get-started/locally"
         return Check("GPU", "problem", f"{gpus} NVIDIA GPU(s), but torch {torch} is built without CUDA", fix)
     if gpus:
-        return Check("GPU", "ok", f"{gpus} NVIDIA GPU(s); trainer=auto uses them")
+        how = "at once: MPS is on" if resources.mps() else "in turns: MPS is off (nvidia-cuda-mps-control -d)"
+        return Check("GPU", "ok", f"{gpus} NVIDIA GPU(s); trainer=auto uses them; runs_per_gpu=N runs share one {how}")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
     if present and hidden is not None:
