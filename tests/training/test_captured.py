@@ -1,6 +1,6 @@
 """Recorded steps against `train_steps`: a CPU takes the step itself for its replay, and all but the recording is held.
 
-The recording itself runs in `tests/gpu`.
+The recording itself needs a GPU, and is held by the last test where there is one.
 """
 
 import copy
@@ -187,3 +187,31 @@ def test_a_step_that_cannot_be_recorded_says_what_to_do():
         Captured(compiled=False, record=broken)(
             model, sgd(model), Plan(0, 3), lr=lr, seed=5, first_bad=torch.tensor(-1)
         )
+
+
+@pytest.mark.hardware("a CUDA graph on a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_on_a_gpu_replays_are_bitwise_the_steps(dropout, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+    def on_gpu(captures):
+        model, first_bad = net(dropout, momentum=0.1).cuda(), torch.tensor(-1, device="cuda")
+        optimiser, sums = sgd(model), []
+        steps = Captured(compiled=False) if captures else train_steps
+        for start, stop in SLICES:
+            sums.append(steps(model, optimiser, OnGpu(start, stop), lr=lr, seed=5, first_bad=first_bad))
+        return [*model.state_dict().values(), *sums]
+
+    assert same(on_gpu(True), on_gpu(False))
+
+
+class OnGpu(Plan):
+    """The same slices with all they hold on the GPU."""
+
+    def __init__(self, start, stop):
+        super().__init__(start, stop)
+        self.images, self.labels = self.images.cuda(), self.labels.cuda()
+
+    def drawn(self, epoch):
+        return super().drawn(epoch).cuda()

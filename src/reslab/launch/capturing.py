@@ -15,6 +15,11 @@ def fill_in(config: dict[str, Any]) -> None:
     if asked is True and reason:
         raise ValueError(f"trainer.cuda_graph=true is not possible: {reason}; use trainer.cuda_graph=auto")
     trainer["cuda_graph"] = not reason if asked == "auto" else asked
+    if trainer.get("compile", False) and not trainer["cuda_graph"]:
+        why = reason or "trainer.cuda_graph=false"
+        raise ValueError(
+            f"trainer.compile=true fuses a step that is recorded, and this one is not: {why}; use trainer.compile=false"
+        )
 
 
 def why_not(config: Mapping[str, Any]) -> str:

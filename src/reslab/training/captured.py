@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from reslab.training.fused import fused
 from reslab.training.halves import Halves
+from reslab.training.recordable import fastest_convolutions, on_device, without_counters
 from reslab.training.steps import layer_seed, seed_device
 
 Step = Callable[[], None]
@@ -81,7 +82,7 @@ class Captured:
                     f"trainer.cuda_graph=true records SGD without dampening, and this is {type(raw).__name__}; "
                     "use trainer.cuda_graph=false"
                 )
-            with fused(net) if self._compiled else nullcontext(), _fastest_convolutions():
+            with fused(net) if self._compiled else nullcontext(), fastest_convolutions():
                 made = Recording(net, raw, batches, lr=lr, seed=seed, first_bad=first_bad, record=self._record)
             self._recording = made
         totals = self._recording.run(batches)
@@ -150,12 +151,12 @@ class Recording:
         images, labels = self._assemble(self._plan.index_select(1, self._at * len(self._columns) + self._columns))
         self._rate.copy_(self._rates.index_select(0, self._at).squeeze(0))
         self._optimiser.zero_grad(set_to_none=True)
-        with self._halves.in_place(), _without_counters(self._norms):
+        with self._halves.in_place(), without_counters(self._norms):
             logits = self._net(images).float()
         loss = F.cross_entropy(logits, labels)
         loss.backward()
         self._halves.hand_on()
-        with _on_device(self._optimiser, self._rate):
+        with on_device(self._optimiser, self._rate):
             self._optimiser.step()
         with torch.no_grad():
             loss = loss.detach()
@@ -205,18 +206,6 @@ class Recording:
                 buffer.copy_(momenta.get(parameter, torch.zeros_like(buffer)))
 
 
-@contextmanager
-def _fastest_convolutions() -> Iterator[None]:
-    """Within the block cuDNN times all that it has for a new shape; what it has chosen, it keeps."""
-    cudnn = torch.backends.cudnn
-    before = cudnn.benchmark, cudnn.benchmark_limit
-    cudnn.benchmark, cudnn.benchmark_limit = True, 0
-    try:
-        yield
-    finally:
-        cudnn.benchmark, cudnn.benchmark_limit = before
-
-
 def _warm(step: Step, device: torch.device) -> bool:
     """Take WARM steps; whether they drew random numbers, whose generator is left as it was."""
     generator = torch.cuda.default_generators[device.index or 0] if device.type == "cuda" else torch.default_generator
@@ -239,29 +228,3 @@ def _warm(step: Step, device: torch.device) -> bool:
 def _momenta(optimiser: torch.optim.SGD) -> list[tuple[Tensor, Tensor]]:
     found = [(parameter, state.get("momentum_buffer")) for parameter, state in optimiser.state.items()]
     return [(parameter, buffer) for parameter, buffer in found if buffer is not None]
-
-
-@contextmanager
-def _without_counters(norms: list[_BatchNorm]) -> Iterator[None]:
-    """Within the block norms do not count batches, a kernel each: `run` does it, and their momentum needs no count."""
-    counters = [norm.num_batches_tracked for norm in norms]
-    for norm in norms:
-        norm.num_batches_tracked = None
-    try:
-        yield
-    finally:
-        for norm, counter in zip(norms, counters, strict=True):
-            norm.num_batches_tracked = counter
-
-
-@contextmanager
-def _on_device(optimiser: torch.optim.SGD, rate: Tensor) -> Iterator[None]:
-    """Within the block the optimiser takes its rate from the device, which of SGD's forms the fused one can."""
-    own = [{key: group[key] for key in ("lr", "fused", "foreach")} for group in optimiser.param_groups]
-    for group in optimiser.param_groups:
-        group |= {"lr": rate, "fused": True, "foreach": False}
-    try:
-        yield
-    finally:
-        for group, values in zip(optimiser.param_groups, own, strict=True):
-            group |= values

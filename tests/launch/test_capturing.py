@@ -1,0 +1,61 @@
+"""Which runs are recorded as CUDA graphs is decided, and refused, with the config."""
+
+import pytest
+
+from reslab.launch.compose import compose
+from reslab.launch.freeze import Freezer
+
+GPU = ("trainer=gpu", "tracking=disabled")
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """The resolved trainer of a command line on a machine with two GPUs, or none."""
+
+    def resolved(*words, gpus=2):
+        freezer = Freezer("test", gpus=gpus)
+        return freezer.job(*compose("train", [*words, f"outputs={tmp_path}"]), ()).config["trainer"]
+
+    return resolved
+
+
+def test_auto_records_what_can_be_recorded(trainer):
+    assert trainer(*GPU)["cuda_graph"] is True
+    assert trainer("tracking=disabled")["cuda_graph"] is True, "a GPU is there"
+    assert trainer("tracking=disabled", gpus=0)["cuda_graph"] is False
+    assert trainer("trainer=cpu", "tracking=disabled")["cuda_graph"] is False
+
+
+CANNOT = {
+    "devices=2 x num_nodes=1 exchange gradients": ("devices=2",),
+    "intervention=norm_projection changes the update": ("shortcut=none", "intervention=norm_projection"),
+    "keeps random states on the host": ("trainer.activation_checkpointing=true",),
+    "recipe.optimiser is adam": ("recipe=keras",),
+}
+
+
+@pytest.mark.parametrize("reason", CANNOT)
+def test_auto_leaves_others_alone_and_true_is_refused_with_the_reason(trainer, reason):
+    words = CANNOT[reason]
+    assert trainer(*GPU, *words)["cuda_graph"] is False
+    with pytest.raises(ValueError, match=rf"trainer.cuda_graph=true .*{reason}.*use trainer.cuda_graph=auto"):
+        trainer(*GPU, *words, "trainer.cuda_graph=true")
+    with pytest.raises(ValueError, match=rf"trainer.compile=true .*{reason}.*use trainer.compile=false"):
+        trainer(*GPU, *words, "trainer.compile=true")
+
+
+def test_a_cpu_records_nothing(trainer):
+    with pytest.raises(ValueError, match=r"trainer\.accelerator=cpu has no CUDA graphs"):
+        trainer("trainer=cpu", "tracking=disabled", "trainer.cuda_graph=true")
+
+
+def test_other_words_are_refused(trainer):
+    with pytest.raises(ValueError, match=r"trainer\.cuda_graph=maybe is unknown; it is auto, true or false"):
+        trainer(*GPU, "trainer.cuda_graph=maybe")
+
+
+def test_neither_makes_a_cell_of_its_own(tmp_path):
+    freezer = Freezer("test", gpus=1)
+    extra = ((), ("trainer.cuda_graph=false",), ("trainer.compile=true",))
+    cells = {freezer.job(*compose("train", [*GPU, f"outputs={tmp_path}", *words]), ()).cell for words in extra}
+    assert len(cells) == 1
