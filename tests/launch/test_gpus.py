@@ -220,7 +220,9 @@ def composed(*words):
 @pytest.mark.parametrize("word", ["trainer=cpu", "trainer=auto"])
 def test_a_cpu_has_nothing_to_share(monkeypatch, word):
     monkeypatch.setattr(resources, "gpu_names", lambda: [])
-    with pytest.raises(ValueError, match=r"runs_per_gpu=4, but these runs train on the CPU.*use runs_per_gpu=1, and jobs=N"):
+    with pytest.raises(
+        ValueError, match=r"runs_per_gpu=4, but these runs train on the CPU.*use runs_per_gpu=1, and jobs=N"
+    ):
         composed(word, "runs_per_gpu=4")
 
 
