@@ -19,8 +19,8 @@ def weights_hash(net: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def hardware(trainer: pl.Trainer) -> dict[str, Any]:
-    """What the run was computed on."""
+def hardware(trainer: pl.Trainer, runs_per_gpu: int) -> dict[str, Any]:
+    """What the run was computed on, and how many runs at most had part in it where that is a GPU."""
     device = trainer.strategy.root_device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
@@ -31,4 +31,5 @@ def hardware(trainer: pl.Trainer) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": gpu or "cpu",
         "ranks": trainer.world_size,
+        **({"runs_per_gpu": runs_per_gpu} if gpu else {}),
     }

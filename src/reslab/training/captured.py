@@ -139,9 +139,10 @@ class Recording:
             self._replay()
             self._next = step + 1
         done = batches.stop - batches.start
-        for norm in self._norms:
-            assert norm.num_batches_tracked is not None
-            norm.num_batches_tracked += done
+        if self._norms:
+            torch._foreach_add_(
+                [counter for norm in self._norms if (counter := norm.num_batches_tracked) is not None], done
+            )
         for group in self._optimiser.param_groups:
             group["lr"] = self._lr(batches.stop - 1)
         return torch.cat([self._totals, self._totals.new_full((1,), done * len(self._columns))])

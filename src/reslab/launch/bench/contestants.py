@@ -22,7 +22,7 @@ from reslab.launch.freeze import Job
 PRECISIONS = {"fp32": "fp32", "bf16": "bf16-mixed"}
 LOADED = ("usual", "loader")
 SHORTER = {**dict.fromkeys((*LOADED, "naive"), 8), **dict.fromkeys(("strong", "uncaptured"), 4)}
-"""On a GPU the host holds these up, by about so much; turns of fewer steps are exact enough, and all take as long."""
+"""On a GPU the host holds these up: turns of so many times fewer steps do not hold up the race."""
 WARM_ENOUGH = 20  # steps before the clock of such a turn: the first one of all, which does not count, was another
 
 

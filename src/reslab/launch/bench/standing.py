@@ -33,7 +33,7 @@ AGAINST_USUAL = {20: 2.8, 56: 3.0}
 AGAINST_USUAL_FP32, AGAINST_STRONG = 1.4, 0.97
 SHARE, SHARE_SMALL = 0.03, 0.05
 RATES, RATED = {20: 150_000.0, 110: 30_000.0}, 128
-"""Images per second on one H100 by depth, in batches of so many."""
+"""Images per second on one H200 by depth, in batches of so many."""
 COLUMNS = ("contestant", "ms/step", "quartiles", "img/s", "x a", "x c", "over c", "arithmetic", "traffic", "MiB")
 GPU_COLUMNS = (*COLUMNS, "syncs", "kernels + graphs")
 
