@@ -79,6 +79,14 @@ def test_edited_folders_are_in_no_number(outputs):
     assert "1 edited" in table["outcomes"].item()
 
 
+def test_a_run_without_steps_in_its_last_attempt_says_nothing_of_speed(outputs):
+    for seed, speed in enumerate((100.0, 0.0, 300.0)):
+        path = outputs / f"runs/none20/seed={seed}/result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"images_per_second": speed}))
+    assert runs(outputs).filter(label="none20").sort("seed")["images_per_second"].to_list() == [100.0, None, 300.0]
+    assert cells(runs(outputs)).filter(shortcut="none", depth=20)["images_per_second"].item() == 200.0
+
+
 NAMES = ("hardware", "times", "versions", "train", "test", "images_per_second", "params", "commit", "step", "outcome")
 ODD = [
     (name, value)

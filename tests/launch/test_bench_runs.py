@@ -59,7 +59,7 @@ def test_real_runs_are_timed(tmp_path, monkeypatch, capsys):
     values = [float(value) for value in row[1:]]
     assert min(values) > 0
     assert sum(values[:-1]) == pytest.approx(values[-1], abs=0.005)
-    assert [figure["unit"] for figure in found["figures"]] == ["s"] * 7 + ["x", "runs per hour"]
+    assert [figure["unit"] for figure in found["figures"]] == ["s"] * 8 + ["x", "x", "runs per hour"]
     assert all(figure["value"] > 0 for figure in found["figures"])
     assert json.loads((tmp_path / "results" / "runs.json").read_text())["part"] == "runs"
     assert "whole" in capsys.readouterr().out

@@ -63,7 +63,8 @@ def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     hardware, times = result.get("hardware", {}), result.get("times", {})
     row |= {name: hardware.get(name) for name in ("device", "capability", "threads", "ranks")}
     row |= {"commit": result.get("commit"), "torch": result.get("versions", {}).get("torch")}
-    row |= {"images_per_second": result.get("images_per_second"), "seconds": sum(times.values()) or None}
+    # a run resumed after its last step has no speed of its own: 0 would pull the mean of its cell down
+    row |= {"images_per_second": result.get("images_per_second") or None, "seconds": sum(times.values()) or None}
     return row | {"weights": result.get("weights"), "folder": str(folder.path)}
 
 

@@ -21,6 +21,8 @@ class Progress(pl.Callback):
         self._began: float | torch.cuda.Event = 0.0
         self._running: list[tuple[torch.cuda.Event, torch.cuda.Event, int]] = []
         self._seconds, self._steps = 0.0, 0
+        self._first = 0.0, 0
+        """Seconds and steps of a GPU's first slice: kernels are chosen in it, and a step is recorded."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Slice, batch_idx: int
@@ -47,13 +49,17 @@ class Progress(pl.Callback):
         """Of training in this attempt, evaluations and checkpoints not counted, as far as the device has come."""
         while self._running and self._running[0][1].query():
             began, ended, steps = self._running.pop(0)
-            self._seconds += began.elapsed_time(ended) / 1000
+            taken = began.elapsed_time(ended) / 1000
+            self._first = self._first if self._steps else (taken, steps)
+            self._seconds += taken
             self._steps += steps
         return self._seconds
 
     def rate(self) -> float:
-        """Steps per second of these; 0 before the first slice."""
-        seconds = self.seconds
+        """Steps per second of these, on a GPU without its first slice once there is another; 0 before the first."""
+        seconds, (first, prepared) = self.seconds, self._first
+        if self._steps > prepared:
+            return (self._steps - prepared) / (seconds - first)
         return self._steps / seconds if self._steps else 0.0
 
 

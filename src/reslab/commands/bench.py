@@ -124,6 +124,8 @@ def _check_steps(config: dict[str, Any]) -> None:
     for name in ("depths", "digits"):
         if not all(isinstance(depth, int) and depth >= 8 and depth % 6 == 2 for depth in asked[name]):
             raise ValueError(f"race.{name}={asked[name]} are not depths of 6n + 2 layers; use race.{name}=[8,20]")
+    if not asked["depths"] and not asked["digits"]:
+        raise ValueError("race.depths=[] race.digits=[] measures nothing; use race.depths=[20]")
     for name in ("width", "rows", "batch", "warm", "steps", "digit_steps", "repeats"):
         if asked[name] < 1:
             raise ValueError(f"race.{name}={asked[name]} measures nothing; use race.{name}=1 or more")

@@ -139,7 +139,7 @@ def _numbers(result: Mapping[str, Any]) -> list[str]:
         f"{100 * train['error']:.2f}" if train else "",
         f"{train['cross_entropy']:.3g}" if train and train["cross_entropy"] is not None else "",
         f"{100 * test['error']:.2f}" if test else "",
-        f"{result['images_per_second']:.0f}" if "images_per_second" in result else "",
+        f"{result['images_per_second']:.0f}" if result.get("images_per_second") else "",
         f"{sum(result['times'].values()):.1f}" if "times" in result else "",
     ]
 

@@ -9,7 +9,7 @@ from reslab.launch.bench.figures import Figure, Measured, page, record
 from reslab.launch.bench.race import Spread, faster, race, share, spread
 from reslab.launch.bench.standing import LABELS, Heat
 
-LIMITS = {"fp32": 1e9, "bf16": 4e9, "copy": 1e9, "copied": 2**28, "capability": "AVX"}
+LIMITS = {"fp32": 1e9, "bf16": 4e9, "copy": 1e9, "copied": 2**28, "capability": "AVX", "threads": 2}
 
 
 def test_everyone_takes_a_turn_before_anyone_takes_a_second():
@@ -61,6 +61,7 @@ def heat(depth=20, **seconds):
         gates=[{"name": "logits", "found": 1e-7, "most": 1e-5}],
         workers={"0": 2.0, "1": 1.5},
         memory={"ours bf16": 123.4},
+        limits=LIMITS,
     )
 
 
@@ -80,7 +81,7 @@ def of(measured, words):
 
 
 def test_figures_and_their_targets():
-    found = standing.found([heat(20), heat(56)], [heat(8)], LIMITS)
+    found = standing.found([heat(20), heat(56)], [heat(8)])
     against = [figure for figure in found.figures if "over a usual trainer" in figure.name]
     assert [(figure.value, figure.least) for figure in against] == [(3.0, 2.8), (1.5, 1.4), (3.0, 3.0), (1.5, 1.4)]
     assert all(figure.met for figure in against)
@@ -94,13 +95,13 @@ def test_best_precision_is_the_faster_one_and_a_compiled_loop_is_another_contest
     assert heat().best("ours") == "ours bf16"
     assert heat(ours_bf16=5.0).best("ours") == "ours fp32"
     assert heat().best("strong") == "strong bf16"
-    compiled = of(standing.found([heat()], [], LIMITS), ["whole net compiled"])
+    compiled = of(standing.found([heat()], []), ["whole net compiled"])
     assert compiled.value == 0.5
     assert compiled.met is None
 
 
 def test_the_table_of_a_race():
-    sheet = standing.found([heat()], [], LIMITS).sheets[0]
+    sheet = standing.found([heat()], []).sheets[0]
     rows = {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows}
     ours = rows[LABELS["ours bf16"]]
     assert (ours["ms/step"], ours["quartiles"], ours["img/s"]) == ("1000.00", "1000.00 to 1500.00", "10")
@@ -111,10 +112,21 @@ def test_the_table_of_a_race():
     assert "first turn 30 s" in sheet.title
 
 
+def test_a_race_is_held_against_the_limits_of_its_own_threads():
+    alone = replace(heat(8), limits={**LIMITS, "fp32": 5e8, "threads": 1})
+    large, small, _, limits = standing.found([heat()], [alone]).sheets
+    shares = [{row[0]: row[-3] for row in sheet.rows}[LABELS["ours fp32"]] for sheet in (large, small)]
+    assert shares == ["3%", "6%"]  # 6 x 1e6 x 10 in 2 s, of 1e9 and of half as much
+    assert [row[0] for row in limits.rows if "in fp32" in row[0]] == [
+        "fastest 3 x 3 convolution in fp32, threads: 2",
+        "fastest 3 x 3 convolution in fp32, threads: 1",
+    ]
+
+
 def test_on_a_gpu_the_strong_loop_is_the_fastest_of_its_forms():
     assert on_gpu().strong() == "strong bf16 graphs"
     assert heat().strong() == "strong bf16"
-    found = standing.found([on_gpu(), on_gpu(110), on_gpu(56), on_gpu(20, batch=64)], [], LIMITS)
+    found = standing.found([on_gpu(), on_gpu(110), on_gpu(56), on_gpu(20, batch=64)], [])
     rates = [figure for figure in found.figures if figure.unit == "img/s"]
     assert [(round(rate.value), rate.least) for rate in rates] == [
         (256_000, 150_000),
@@ -132,14 +144,14 @@ def test_ours_is_compared_as_fast_as_it_can_be_asked_to_be():
     there = on_gpu(seconds=seconds)
     assert on_gpu().ours() == "ours bf16"
     assert there.ours() == "ours bf16 compiled"
-    found = standing.found([there], [], LIMITS)
+    found = standing.found([there], [])
     assert round(of(found, ["trainer.compile=true", "over c strong loop", "CUDA graphs"]).value, 6) == 1.5
     assert round(of(found, ["trainer.compile=true, over d ours, bf16"]).value, 6) == 1.25
     assert round(of(found, ["Lightning"]).value, 6) == 2.0
 
 
 def test_a_table_of_a_gpu_says_how_often_the_host_takes_part():
-    plain, there = (standing.found([one], [], LIMITS).sheets[0] for one in (heat(), on_gpu()))
+    plain, there = (standing.found([one], []).sheets[0] for one in (heat(), on_gpu()))
     assert there.columns[: len(plain.columns)] == plain.columns
     rows = {row[0]: dict(zip(there.columns, row, strict=True)) for row in there.rows}
     ours = rows[LABELS["ours bf16"]]
@@ -150,9 +162,7 @@ def test_a_table_of_a_gpu_says_how_often_the_host_takes_part():
 
 def test_who_is_left_out_is_named_with_the_reason():
     seconds = {name: taken for name, taken in heat().seconds.items() if name != "usual fp32"}
-    found = standing.found(
-        [replace(heat(), seconds=seconds, left_out={"usual fp32": "OSError: no memory"})], [], LIMITS
-    )
+    found = standing.found([replace(heat(), seconds=seconds, left_out={"usual fp32": "OSError: no memory"})], [])
     assert f"{LABELS['usual fp32']}: left out, OSError: no memory" in found.sheets[0].title
     assert not [figure for figure in found.figures if "usual" in figure.name]
 
@@ -165,7 +175,7 @@ def test_a_target_can_be_a_least(value, least, met):
 
 
 def test_tables_are_on_the_page_and_in_the_record():
-    found = standing.found([heat()], [], LIMITS)
+    found = standing.found([heat()], [])
     known = {
         "hardware": dict.fromkeys(("processor", "machine", "system", "file_system"), "it")
         | {"cores": 2, "memory_gib": 4.0, "load_before": 0.5},

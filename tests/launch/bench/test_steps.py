@@ -14,6 +14,7 @@ from reslab.launch.bench.race import SAID, Course
 from reslab.launch.bench.standing import LABELS
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
+from reslab.launch.resources import cores
 
 TINY = ("race.depths=[8]", "race.digits=[8]", "race.width=4", "race.rows=32", "race.batch=4", "race.steps=1")
 TINY += ("race.digit_steps=2", "race.repeats=2", "race.compiled=false")
@@ -32,7 +33,9 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
     }
     assert {row[0] for row in small["rows"]} == {LABELS[name] for name in steps.SMALL}
     assert len(gates["rows"]) == 11
-    assert len(limits["rows"]) == 3
+    assert [row[0].split(", ")[-1] for row in limits["rows"]] == [
+        f"threads: {n}" for n in dict.fromkeys((cores(), 1)) for _ in range(3)
+    ]
     page, said = (tmp_path / "experiments/speed/steps.md").read_text(), capsys.readouterr().out
     for figure in made["figures"]:
         assert figure["name"] in page

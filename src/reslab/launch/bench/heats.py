@@ -123,11 +123,11 @@ def weigh(course: Course, name: str, workers: int, path: str) -> None:
 
 
 def machine(device: str, path: str) -> None:
-    """FLOP/s of convolutions by precision, bytes per second of a copy, and of how many bytes that was."""
+    """FLOP/s of convolutions by precision, bytes per second of a copy and its size, and the threads that did it."""
     where = torch.device(device)
     found: dict[str, Any] = {name: limits.convolution(dtype, where) for name, dtype in DTYPES.items()}
     found |= {"copy": limits.copy(where), "copied": limits.COPIED[where.type]}
-    write_json(Path(path), found | {"capability": limits.capability(where)})
+    write_json(Path(path), found | {"capability": limits.capability(where), "threads": torch.get_num_threads()})
 
 
 def _loads(name: str) -> bool:

@@ -81,17 +81,23 @@ class Here:
 
 
 def measure(*, depths: Sequence[int], seeds: int, steps: int, repeats: int, folder: Path) -> Measured:
-    """Cost of a run at each depth, the start of a command, and a sweep side by side against one after another."""
+    """Cost of a run at each depth, the start of a command, and a sweep side by side against one after another.
+
+    The limit of the last is what one run gains by more threads: it is measured as the same runs, one by one, by one.
+    """
     server.context()
     costs = _costs(depths, repeats, folder)
     cold = [_cold(folder / f"cold-{repeat}") for repeat in range(repeats)]
     slots, number = resources.cores(), 2 * len(depths) * seeds
     axes = {"shortcut": ("none", "identity"), "depth": depths, "seed": range(seeds), "recipe.steps": (steps,)}
-    together, alone = [], []
+    together, alone, single = [], [], []
     for repeat in range(repeats):  # in turn, so that both see the same machine
-        print(f"{number} runs of {steps} steps, side by side and one by one: {repeat + 1} of {repeats}", flush=True)
+        print(
+            f"{number} runs of {steps} steps, side by side, and one by one twice: {repeat + 1} of {repeats}", flush=True
+        )
         together.append(_sweep(axes, slots, folder / f"together-{repeat}", "trainer.threads=1").seconds)
         alone.append(_sweep(axes, 1, folder / f"alone-{repeat}", f"trainer.threads={THREADS}").seconds)
+        single.append(_sweep(axes, 1, folder / f"single-{repeat}", "trainer.threads=1").seconds)
     of = f"{number} runs of {steps} steps"
     small, large = costs[min(depths)], costs[max(depths)]
     figures = [
@@ -102,7 +108,9 @@ def measure(*, depths: Sequence[int], seeds: int, steps: int, repeats: int, fold
         Figure("from the start of a command to that of its first run", median(cold), "s"),
         Figure(f"{of}, {slots} at a time with one thread each", median(together), "s"),
         Figure(f"{of}, one after another with {THREADS} threads each", median(alone), "s"),
+        Figure(f"{of}, one after another with one thread each", median(single), "s"),
         Figure(f"{of}: side by side over one after another", ratio(alone, together), "x", least=1.6),
+        Figure(f"{of}: the same if no run cost another a moment", slots * ratio(alone, single), "x"),
         Figure(f"{of}: side by side", 3600 * number / median(together), "runs per hour"),
     ]
     return Measured(figures, [_sheet(costs, repeats)])

@@ -52,6 +52,8 @@ class Heat:
     gates: Sequence[Mapping[str, Any]]
     workers: Mapping[str, float]
     memory: Mapping[str, float]
+    limits: Mapping[str, Any]
+    """What the machine can do at most with the threads of this race."""
     gpu: bool = False
     looks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Per step what only a GPU has: waits of the host, launches of kernels and of graphs."""
@@ -78,16 +80,17 @@ class Heat:
         return faster(self.seconds[ours], self.seconds[theirs])
 
 
-def found(heats: Sequence[Heat], small: Sequence[Heat], limits: Mapping[str, Any]) -> Measured:
-    """The figures with their targets, and the tables that they come from."""
+def found(heats: Sequence[Heat], small: Sequence[Heat]) -> Measured:
+    """The figures with their targets, and the tables that they come from; at least one race."""
+    races = [*heats, *small]
     figures = [figure for heat in heats for figure in (_on_gpu(heat) if heat.gpu else _against(heat))]
     figures += [_lightning(heat, heat.best("alone").replace("alone ", ""), SHARE) for heat in heats]
     for heat in small:
         figures.append(_lightning(heat, "fp32", SHARE_SMALL))
         figures.append(_ratio(heat, "ours fp32", "strong fp32"))
+    limits = races[0].limits
     figures.append(Figure("this machine's fastest convolution, bf16 over fp32", limits["bf16"] / limits["fp32"], "x"))
-    sheets = [_sheet(heat, limits) for heat in (*heats, *small)]
-    return Measured(figures, [*sheets, _gates([*heats, *small]), _limits(limits)])
+    return Measured(figures, [*(_sheet(race) for race in races), _gates(races), _limits(races)])
 
 
 def _against(heat: Heat) -> list[Figure]:
@@ -125,8 +128,8 @@ def _lightning(heat: Heat, precision: str, most: float) -> Figure:
     return Figure(f"{heat.title}: Lightning's share of a step", 100 * part, "%", most=100 * most)
 
 
-def _sheet(heat: Heat, limits: Mapping[str, Any]) -> Sheet:
-    rows = [_row(heat, name, limits) for name in heat.seconds]
+def _sheet(heat: Heat) -> Sheet:
+    rows = [_row(heat, name) for name in heat.seconds]
     compiled = [
         f"{LABELS[name]}: first turn {heat.first[name]:.0f} s"
         for name in heat.first
@@ -138,8 +141,8 @@ def _sheet(heat: Heat, limits: Mapping[str, Any]) -> Sheet:
     return Sheet("; ".join([heat.title, *notes, *missing]), GPU_COLUMNS if heat.gpu else COLUMNS, rows)
 
 
-def _row(heat: Heat, name: str, limits: Mapping[str, Any]) -> tuple[str, ...]:
-    taken, precision = spread(heat.seconds[name]), name.split(" ")[1]
+def _row(heat: Heat, name: str) -> tuple[str, ...]:
+    taken, precision, limits = spread(heat.seconds[name]), name.split(" ")[1], heat.limits
     strong = heat.strong()
     usual = f"{heat.ratio(name, 'usual fp32').middle:.2f}" if "usual fp32" in heat.seconds else ""
     over = faster(heat.seconds[strong], heat.seconds[name]).middle - 1
@@ -176,13 +179,16 @@ def _gates(heats: Sequence[Heat]) -> Sheet:
     return Sheet("gates, all passed before anything was timed", ("gate", "found", "allowed"), rows)
 
 
-def _limits(limits: Mapping[str, Any]) -> Sheet:
-    rows: list[tuple[str, ...]] = [
-        (f"fastest 3 x 3 convolution in {name}", f"{limits[name] / 1e9:,.0f} GFLOP/s") for name in BYTES
-    ]
-    rows.append((f"copy of {limits['copied'] >> 20:,} MiB, read and written", f"{limits['copy'] / 1e9:,.1f} GB/s"))
+def _limits(races: Sequence[Heat]) -> Sheet:
+    by_threads = {race.limits["threads"]: race.limits for race in races}
+    rows: list[tuple[str, ...]] = []
+    for threads, limits in by_threads.items():
+        by = "" if races[0].gpu else f", threads: {threads}"
+        rows += [(f"fastest 3 x 3 convolution in {name}{by}", f"{limits[name] / 1e9:,.0f} GFLOP/s") for name in BYTES]
+        size = limits["copied"] >> 20
+        rows.append((f"copy of {size:,} MiB, read and written{by}", f"{limits['copy'] / 1e9:,.1f} GB/s"))
     title = (
-        f"limits of this machine ({limits['capability']}), measured in the same call; above, arithmetic is 6 x "
-        f"multiply-adds over the first two, traffic {PASSES} passes over all outputs of convolutions over the last"
+        f"limits of this machine ({races[0].limits['capability']}), measured in the same call; above, arithmetic is "
+        f"6 x multiply-adds over the first two, traffic {PASSES} passes over all outputs of convolutions over the last"
     )
     return Sheet(title, ("limit", "measured"), rows)

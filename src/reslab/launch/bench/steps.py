@@ -50,8 +50,12 @@ def measure(
     as many.
     """
     print("the machine's own limits", flush=True)
-    limits = in_worker(_machine, (DEVICES[trainer],), folder / "machine.json", cores())
     device, heats, small = DEVICES[trainer], [], []
+    limits = {
+        threads: in_worker(_machine, (device,), folder / f"machine-{threads}.json", threads)
+        for threads, raced in ((cores(), depths), (1, digits))
+        if raced
+    }
     for depth in depths:
         some = steps if trainer == "gpu" else max(1, round(steps * 20 / max(depth, 20)))
         words = (*_cifar(rows, batch), f"depth={depth}", f"width={width}")
@@ -59,13 +63,13 @@ def measure(
         course = Course(words=words, warm=warm, steps=some, longest=some, outputs=at, device=device)
         names = contestants(trainer, first=depth == depths[0], compiled=compiled)
         title = f"ResNet-{depth}, batches of {batch} at 32 x 32"
-        heats.append(_raced(title, depth, course, names, repeats, folder, threads=cores()))
+        heats.append(_raced(title, depth, course, names, repeats, folder, limits=limits[cores()]))
     for depth in digits:
         words = ("data=digits", "recipe=digits", "recipe.lr=0.001", f"depth={depth}", f"width={width}")
         at, some = folder / f"s{depth}", max(5, warm)
         course = Course(words=words, warm=some, steps=digit_steps, longest=digit_steps, outputs=at, device=device)
-        small.append(_raced(f"digits at depth {depth}", depth, course, SMALL, repeats, folder, threads=1))
-    return standing.found(heats, small, limits)
+        small.append(_raced(f"digits at depth {depth}", depth, course, SMALL, repeats, folder, limits=limits[1]))
+    return standing.found(heats, small)
 
 
 def contestants(trainer: str, *, first: bool, compiled: bool) -> tuple[str, ...]:
@@ -84,8 +88,17 @@ def _cifar(rows: int, batch: int) -> tuple[str, ...]:
 
 
 def _raced(
-    title: str, depth: int, course: Course, names: Sequence[str], repeats: int, folder: Path, *, threads: int
+    title: str,
+    depth: int,
+    course: Course,
+    names: Sequence[str],
+    repeats: int,
+    folder: Path,
+    *,
+    limits: dict[str, Any],
 ) -> Heat:
+    """By as many threads as the limits were measured with."""
+    threads = limits["threads"]
     print(f"{title}: {len(names)} contestants, {course.steps} steps a turn, {repeats} turns each", flush=True)
     raced = in_worker(_heat, (course, tuple(names), repeats), folder / f"{title}.json", threads)
     gpu, memory = course.device != "cpu", {}
@@ -104,6 +117,7 @@ def _raced(
         gpu=gpu,
         first=raced["first_turn"],
         memory=memory,
+        limits=limits,
         **{key: raced[key] for key in told},
     )
 
