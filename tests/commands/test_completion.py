@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from reslab.commands.bench import PARTS
 from reslab.commands.main import VERBS
 from reslab.launch import completing
+from reslab.launch.bench import steps
 from reslab.launch.completing import candidates
 from settings import ROOT
 
@@ -65,6 +67,12 @@ def test_true_or_false_and_formats():
     assert offered("plan format=") == ["format=json", "format=text"]
     assert offered("plan fo") == ["format="]
     assert offered("train fo") == []
+
+
+def test_every_benchmark_is_offered_and_named():
+    assert offered("bench part=") == sorted(f"part={name}" for name in PARTS)
+    assert all(name in VERBS["bench"] for name in PARTS)
+    assert offered("bench race.trainer=") == [f"race.trainer={name}" for name in steps.DEVICES]
 
 
 def test_experiments_that_have_runs(finished_run):

@@ -59,7 +59,7 @@ def test_real_runs_are_timed(tmp_path, monkeypatch, capsys):
     values = [float(value) for value in row[1:]]
     assert min(values) > 0
     assert sum(values[:-1]) == pytest.approx(values[-1], abs=0.005)
-    assert [figure["unit"] for figure in found["figures"]] == ["s"] * 8 + ["x", "x", "runs per hour"]
+    assert [figure["unit"] for figure in found["figures"]] == ["s"] * 7 + ["x", "x", "runs per hour"]
     assert all(figure["value"] > 0 for figure in found["figures"])
     assert json.loads((tmp_path / "results" / "runs.json").read_text())["part"] == "runs"
     assert "whole" in capsys.readouterr().out
@@ -67,7 +67,12 @@ def test_real_runs_are_timed(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("word", "said"),
-    [("seeds=0", "seeds=0 measures nothing"), ("steps=0", "steps=0"), ("depths=[]", r"depths=\[\] measures nothing")],
+    [
+        ("seeds=0", "seeds=0 measures nothing"),
+        ("steps=0", "steps=0"),
+        ("depths=[]", r"depths=\[\] are not"),
+        ("depths=[8,8]", r"depths=\[8, 8\] are not different depths"),
+    ],
 )
 def test_what_measures_nothing_is_refused(tmp_path, word, said):
     with pytest.raises(ValueError, match=said):

@@ -49,9 +49,25 @@ def test_a_cpu_records_nothing(trainer):
         trainer("trainer=cpu", "tracking=disabled", "trainer.cuda_graph=true")
 
 
-def test_other_words_are_refused(trainer):
-    with pytest.raises(ValueError, match=r"trainer\.cuda_graph=maybe is unknown; it is auto, true or false"):
-        trainer(*GPU, "trainer.cuda_graph=maybe")
+@pytest.mark.parametrize("word", ["maybe", "1", "0", "-0.0"])
+def test_other_words_are_refused(trainer, word):
+    with pytest.raises(ValueError, match=r"trainer\.cuda_graph=.* is unknown; it is auto, true or false"):
+        trainer(*GPU, f"trainer.cuda_graph={word}")
+
+
+THEIRS = {
+    "callbacks.mine may have a part in every step": ("+callbacks.mine._target_=mylab.Clip", "trust=[mylab]"),
+    "mylab.swish may compute otherwise from step to step": ("act._target_=mylab.swish", "trust=[mylab]"),
+}
+
+
+@pytest.mark.parametrize("reason", THEIRS)
+def test_auto_leaves_alone_what_a_replay_might_leave_out_and_true_records_it(trainer, reason):
+    words = THEIRS[reason]
+    assert trainer(*GPU, *words)["cuda_graph"] is False
+    assert trainer(*GPU, *words, "trainer.cuda_graph=true")["cuda_graph"] is True
+    with pytest.raises(ValueError, match=rf"trainer.compile=true .*{reason}.*use trainer.compile=false"):
+        trainer(*GPU, *words, "trainer.compile=true")
 
 
 def test_neither_makes_a_cell_of_its_own(tmp_path):

@@ -13,4 +13,18 @@ from reslab.launch.evidence import hardware
 def test_runs_that_share_a_gpu_say_so(monkeypatch, device, shared):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
     trainer = Mock(spec=pl.Trainer, strategy=Mock(root_device=torch.device(device)), world_size=1)
-    assert hardware(trainer, 4).get("runs_per_gpu") == shared
+    assert hardware(trainer, {"runs_per_gpu": 4, "trainer": {}}).get("runs_per_gpu") == shared
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"cuda_graph": False, "compile": False}, "one by one"),
+        ({"cuda_graph": True, "compile": False}, "recorded"),
+        ({"cuda_graph": True, "compile": True}, "recorded, compiled"),
+    ],
+)
+def test_a_gpu_says_how_its_steps_were_made(monkeypatch, asked, said):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    trainer = Mock(spec=pl.Trainer, strategy=Mock(root_device=torch.device("cuda:0")), world_size=1)
+    assert hardware(trainer, {"trainer": asked})["stepping"] == said

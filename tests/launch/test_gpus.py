@@ -161,7 +161,13 @@ def test_gpus_are_those_that_the_environment_shows(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "DRIVER", tmp_path)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert resources.gpu_names() == ["0", "1", "2"]
-    for visible, names in (("2,0", ["2", "0"]), ("GPU-ab12", ["GPU-ab12"]), ("", []), ("-1", [])):
+    for visible, names in (
+        ("2,0", ["2", "0"]),
+        ("GPU-ab12", ["GPU-ab12"]),
+        ("", []),
+        ("-1", []),
+        ("0,0, 1", ["0", "1"]),
+    ):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert resources.gpu_names() == names
 

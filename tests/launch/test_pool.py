@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from reslab.launch.bench import fake
+from reslab.launch import pool as pool_module
+from reslab.launch import resources
+from reslab.launch.bench import fake, grid
 from reslab.launch.compose import composer
 from reslab.launch.listing import Listing, Planned
 from reslab.launch.local import freeze_all
 from reslab.launch.one import Silent
 from reslab.launch.pool import Pool
+from reslab.launch.sharing import share_of, slots_of
 from reslab.runs.pace import Estimate
 
 SLOTS = 2
@@ -44,6 +47,39 @@ def test_the_longest_run_starts_first_and_equals_in_the_order_of_the_sweep(jobs)
     Pool(jobs, 1, order, {}, work=fake.Training(0.001)).run()
     by_depth = {depth: [job.name for job in jobs[:-2] if job.config["depth"] == depth] for depth in (20, 14, 8)}
     assert order.names == [jobs[-2].name, jobs[-1].name, *by_depth[20], *by_depth[14], *by_depth[8]]
+
+
+def test_what_ran_is_interrupted_even_if_its_end_is_interrupted(tmp_path, monkeypatch):
+    """A second Ctrl-C while the first is obeyed: nothing is forgotten that was said to be running or waiting."""
+    outcomes = {}
+    pool = Pool(grid.jobs(3, tmp_path)[:3], 1, Silent(), outcomes, work=fake.Training(60.0))
+
+    def interrupted(running):
+        raise KeyboardInterrupt
+
+    def soon():
+        monkeypatch.setattr(pool_module.Ranks, "end", interrupted)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "_wait", soon)
+    with pytest.raises(KeyboardInterrupt):
+        pool.run()
+    monkeypatch.undo()
+    for running in pool._running:
+        running.ranks.stop()
+        running.held.close()
+    assert sorted(outcomes.values()) == ["interrupted", "not started", "not started"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "cores", "slots", "share"), [((1, 2), 4, 2, (2, 1)), ((1, 1), 2, 2, (1, 1)), ((2, 2), 8, 4, (1, 1))]
+)
+def test_a_plan_and_the_pool_share_the_machine_alike(jobs, monkeypatch, devices, cores, slots, share):
+    monkeypatch.setattr(resources, "cores", lambda: cores)
+    ranked = [replace(job, config={**job.config, "devices": n}) for job, n in zip(jobs[:2], devices, strict=True)]
+    assert slots_of(ranked, 10) == slots
+    assert tuple(share_of(job, slots) for job in ranked) == share
+    assert share_of(ranked[0], 1, cores=6) == 6 // devices[0]
 
 
 def test_a_plan_lists_the_sweep_and_times_it_as_it_starts(jobs):

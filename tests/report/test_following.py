@@ -1,5 +1,6 @@
 """What to run next: the commands that planned what is missing, else the seeds of the next declared look."""
 
+import shlex
 from dataclasses import replace
 
 import polars as pl
@@ -46,6 +47,14 @@ def test_undecided_verdicts_lead_to_the_next_look(here, n, look):
     else:
         assert ahead.commands == (f'reslab train experiment=toy "seed=range(0,{look})"',)
         assert f"n = {look} seeds" in ahead.reason
+
+
+def test_the_next_look_keeps_all_that_was_asked_for_but_the_seeds(here):
+    words = ["reslab", "train", "experiment=toy", "recipe.steps=20", "outputs=elsewhere"]
+    command = shlex.join([*words, "seed=range(0,3)"])
+    answered = undecided(answer(write_records(here, grid=Grid(command=command)), "toy"), 3)
+    (again,) = following(answered, here).commands
+    assert shlex.split(again) == [*words, "seed=range(0,5)"]
 
 
 def test_nothing_follows_where_all_is_decided_or_seeds_tune(here):

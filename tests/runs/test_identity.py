@@ -15,7 +15,7 @@ from reslab.launch.freeze import Freezer
 from reslab.launch.paths import conf_folder
 from reslab.runs.identity import IDENTITY, INERT, RECORDED, cell_hash, declared, identity, label
 
-LIGHT = ("data=synthetic", "recipe=he2015", "recipe.batch=16", "trainer=cpu", "tracking=disabled")
+LIGHT = ("data=synthetic", "recipe=he2015", "recipe.batch=16", "trainer=cpu", "tracking=disabled", "trust=[mylab]")
 CONF = conf_folder()
 
 
@@ -84,7 +84,7 @@ def test_no_two_of_these_changes_make_the_same_cell(job):
     [
         *("seed=7", "tracking=wandb", "tracking.project=other", "evaluation.points=3", "evaluation.subset=17"),
         *("evaluation.batch=9", "checkpoints=log", "checkpoint_every=3", "jobs=2", "trainer.threads=1"),
-        *("outputs=elsewhere", "trust=[mylab]", "trainer=auto", "data.split_seed=0"),
+        *("outputs=elsewhere", "trust=[]", "trainer=auto", "data.split_seed=0"),
     ],
 )
 def test_recorded_and_not_another_cell(job, base, override):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reslab.training import optimise
 from reslab.training.captured import Captured
 from reslab.training.steps import train_steps
 
@@ -92,6 +93,57 @@ def test_all_that_training_leaves_is_bitwise_that_of_train_steps(dropout, moment
     settings = {"dropout": dropout, "momentum": momentum, "bf16": bf16}
     found, _, _ = trained(SLICES, **settings)
     plain, _, _ = trained(SLICES, capture=False, **settings)
+    assert same(found, plain)
+
+
+def test_the_update_of_a_run_differs_in_rounding_alone():
+    """The recipe's SGD takes its rate in double precision, parameter after parameter; the recorded one does not."""
+
+    def own(model):
+        groups = optimise.groups(model, weight_decay=0.01, decay=("conv", "linear"))
+        return optimise.sgd(groups, lr=99.0, momentum=0.9, nesterov=False)
+
+    def rate(step):
+        return 0.1 / (1 + step // 4)
+
+    (model, other), found = (net(), net()), []
+    for made, capture in ((model, True), (other, False)):
+        found.append(trained(SLICES, model=made, optimiser=own(made), capture=capture, lr=rate)[0])
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_layers_that_share_a_weight_add_up_their_gradients(bf16):
+    def tied():
+        torch.manual_seed(1)
+        first = nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        second = nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        second.weight = first.weight
+        return nn.Sequential(first, nn.ReLU(), second, nn.Flatten(), nn.Linear(32, 3))
+
+    found, _, _ = trained(SLICES, model=tied(), bf16=bf16)
+    plain, _, _ = trained(SLICES, model=tied(), bf16=bf16, capture=False)
+    assert same(found, plain)
+
+
+def test_a_schedule_is_asked_for_the_steps_of_the_run_alone():
+    """One that ends where the run does: the run ends in the midst of an epoch."""
+    rates = [lr(step) for step in range(13)]
+    found, _, _ = trained([(0, 7), (7, 13)], lr=lambda step: rates[step])
+    plain, _, _ = trained([(0, 7), (7, 13)], capture=False)
+    assert same(found, plain)
+
+
+def test_a_norm_that_is_held_still_counts_nothing():
+    def still():
+        model = net()
+        model[1].train = lambda mode=True: model[1]
+        model[1].training = False
+        return model
+
+    found, _, _ = trained(SLICES, model=still())
+    plain, _, _ = trained(SLICES, model=still(), capture=False)
     assert same(found, plain)
 
 

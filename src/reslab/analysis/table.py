@@ -61,7 +61,7 @@ def _row(outputs: Path, entry: dict[str, Any]) -> dict[str, Any]:
     row |= {"failure": failure, "chance": chance, "counted_error": chance if failure else row["train_error"]}
     row["images"] = result.get("train", {}).get("n")
     hardware, times = result.get("hardware", {}), result.get("times", {})
-    row |= {name: hardware.get(name) for name in ("device", "capability", "threads", "ranks")}
+    row |= {name: hardware.get(name) for name in ("device", "capability", "threads", "ranks", "stepping")}
     row |= {"commit": result.get("commit"), "torch": result.get("versions", {}).get("torch")}
     # a run resumed after its last step has no speed of its own: 0 would pull the mean of its cell down
     row |= {"images_per_second": result.get("images_per_second") or None, "seconds": sum(times.values()) or None}
@@ -108,7 +108,7 @@ def ambiguous(cell_table: pl.DataFrame) -> pl.Series:
 def differences(table: pl.DataFrame) -> list[str]:
     """What differs between runs beside their settings: sentences for the reader, none if all is equal."""
     said = []
-    for name in ("device", "capability", "threads", "ranks", "torch", "commit"):
+    for name in ("device", "capability", "threads", "ranks", "stepping", "torch", "commit"):
         values = table[name].drop_nulls().unique().sort().to_list()
         if len(values) > 1:
             shown = ", ".join(map(str, values))

@@ -1,6 +1,8 @@
 """`reslab bench part=NAME`: what the project costs, beside its targets, with hardware and versions."""
 
+import math
 import os
+import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +19,15 @@ from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
 from reslab.runs.folder import write_json
 
+NOT_MEASURED = ("part=", "outputs=", "results=")
+"""Words of a command line that change nothing of what is measured."""
+
 
 def main(arguments: list[str]) -> int:
-    """Measure, print the tables, write `results`/PART.json and PART.md; 1 if a target is missed."""
+    """Measure, print the tables, write `results`/PART.json and PART.md; 1 if a target is missed.
+
+    ValueError for settings that measure nothing, and where a run or a worker fails.
+    """
     config = resolve_verb(compose("bench", arguments)[0])
     name = config["part"]
     if name not in PARTS:
@@ -30,27 +38,32 @@ def main(arguments: list[str]) -> int:
     out.width = max(out.width, 140)  # tables are never squeezed
     outputs, results = Path(config["outputs"]).absolute(), Path(config["results"]).absolute()
     outputs.mkdir(parents=True, exist_ok=True)
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"results={results} cannot be written ({error.strerror}); use results=FOLDER") from error
     with tempfile.TemporaryDirectory(prefix="bench-", dir=outputs) as folder:
-        found = part.measure(config, Path(folder))
+        try:
+            found = part.measure(config, Path(folder))
+        except RuntimeError as error:  # a run or a worker has failed, and says why
+            raise ValueError(f"part={name} could not be measured: {error}") from error
         known = figures.evidence(Path(folder), load)
     for sheet in found.sheets:
         out.print(sheet.title, _table(sheet.columns, sheet.rows), "")
     out.print(_table(("figure", "value", "target"), [figure.cells() for figure in found.figures]))
-    results.mkdir(parents=True, exist_ok=True)
     asked = {setting: config[setting] for setting in part.settings}
-    kept, words = kept_as(config)
+    kept = kept_as(config)
+    words = shlex.join([f"part={name}", *(word for word in arguments if not word.startswith(NOT_MEASURED))])
     write_json(results / f"{kept}.json", {"part": name, **asked, **known, **figures.record(found)})
     (results / f"{kept}.md").write_text(figures.page(kept, found, known, words))
     print(f"wrote {results}/{kept}.json and {kept}.md")
     return 1 if any(figure.met is False for figure in found.figures) else 0
 
 
-def kept_as(config: dict[str, Any]) -> tuple[str, str]:
-    """The name of the results, and the words of the command that makes them: a GPU's stand beside those of a CPU."""
-    part = config["part"]
-    if part == "steps" and config["race"]["trainer"] == "gpu":
-        return "steps_gpu", "part=steps race.trainer=gpu"
-    return part, f"part={part}"
+def kept_as(config: dict[str, Any]) -> str:
+    """The name of the results: a GPU's stand beside those of a CPU."""
+    gpu = config["part"] == "steps" and config["race"]["trainer"] == "gpu"
+    return "steps_gpu" if gpu else str(config["part"])
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
@@ -88,7 +101,7 @@ def _sweep(config: dict[str, Any], folder: Path) -> Measured:
 
 
 def _check_sweep(config: dict[str, Any]) -> None:
-    if not config["seconds"] > 0:
+    if not 0 < config["seconds"] < math.inf:
         raise ValueError(f"seconds={config['seconds']} is no length of a training; use seconds=0.1")
     for name in ("runs", "repeats"):
         if config[name] < 1:
@@ -106,8 +119,9 @@ def _check_runs(config: dict[str, Any]) -> None:
     for name in ("seeds", "steps", "repeats"):
         if config[name] < 1:
             raise ValueError(f"{name}={config[name]} measures nothing; use {name}=1 or more")
-    if not config["depths"]:
-        raise ValueError("depths=[] measures nothing; use depths=[8,56]")
+    depths = config["depths"]
+    if not depths or len(set(depths)) < len(depths):
+        raise ValueError(f"depths={depths} are not different depths, one at least; use depths=[8,56]")
 
 
 def _steps(config: dict[str, Any], folder: Path) -> Measured:

@@ -13,7 +13,7 @@ from rich.table import Table
 from reslab import api
 from reslab.data.arrays import Arrays
 from reslab.data.module import part
-from reslab.data.split import stratified
+from reslab.data.split import trained_and_validation
 from reslab.launch.build import read_data
 from reslab.launch.compose import compose
 from reslab.launch.freeze import resolve_verb
@@ -72,7 +72,7 @@ def _parts(config: dict[str, Any], own: bool) -> dict[str, Arrays]:
     train = read("train")
     if not own:
         return {"train": train, "test": read("test")}
-    kept, held = stratified(train.labels, data["validation"], data["split_seed"], "validation")
+    kept, held = trained_and_validation(train.labels, data["validation"], data["split_seed"])
     chosen = {"train": kept, "validation": held} if len(held) else {"train": kept}
     return {key: Arrays(train.images[rows], train.labels[rows]) for key, rows in chosen.items()} | {
         "test": read("test")

@@ -16,7 +16,7 @@ VERBS = {
     "verify": "is the instrument right? known laws beside what it measures (minutes)",
     "construct": "a deeper plain net with the function of a trained shallow one (run=FOLDER depth=56)",
     "doctor": "is everything here that a run needs? (measure=false: without the slow part)",
-    "bench": "what things cost, beside their targets: part=sweep, steps, runs or growth",
+    "bench": "what things cost, beside their targets: part=sweep, steps, runs, growth or packing",
     "completion": "a script for your shell (bash or zsh) that completes verbs, groups, choices and settings",
     "push": "send to W&B what it has not got of an experiment (experiment=NAME)",
 }

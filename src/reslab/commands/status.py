@@ -1,6 +1,7 @@
 """`reslab status [experiment=NAME]`: how far the runs are, as their folders tell; `watch=true` goes on looking."""
 
 import json
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from reslab.launch.compose import compose
 from reslab.launch.formats import check_format
 from reslab.launch.freeze import resolve_verb
 from reslab.report.progress import drawn, experiments_table, headline
+from reslab.runs.commands import folder_words
 from reslab.runs.overview import Overview, overview
 from reslab.runs.plan import NoRunsError, experiments
 
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> int:
         runs = [run.record() for run in found.runs]
         print(json.dumps({**_summary(found), "seconds_left": left, "runs": runs}, indent=1))
     else:
-        out.print(drawn(found))
+        out.print(drawn(found, outputs))
     return 0
 
 
@@ -64,7 +66,8 @@ def _list(outputs: Path, out: Console, *, as_json: bool) -> None:
         print(json.dumps([_summary(one) for one in found], indent=1))
     elif found:
         out.print(experiments_table(found))
-        out.print(f"one of them in full: reslab status experiment={found[0].experiment}")
+        words = shlex.join(["reslab", "status", f"experiment={found[0].experiment}", *folder_words(outputs)])
+        out.print(f"one of them in full: {words}", markup=False, soft_wrap=True)
     else:
         out.print(f"no experiment in {outputs} yet; first steps: reslab train experiment=degradation_digits")
 
@@ -78,10 +81,10 @@ def _watch(outputs: Path, name: str, out: Console) -> None:
     if not out.is_terminal:
         _lines(outputs, name, out)
         return
-    with Live(drawn(overview(outputs, name)), console=out, auto_refresh=False) as live:
+    with Live(drawn(overview(outputs, name), outputs), console=out, auto_refresh=False) as live:
         while True:
             found = overview(outputs, name)
-            live.update(drawn(found), refresh=True)
+            live.update(drawn(found, outputs), refresh=True)
             if found.over:
                 return
             time.sleep(EVERY)

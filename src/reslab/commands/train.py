@@ -70,4 +70,8 @@ def _next(sweep: Sweep) -> None:
     offline = config["tracking"]["mode"] in ("auto", "offline")
     if offline and set(sweep.outcomes.values()) - {"ended", "elsewhere", "not started", "other schema"}:
         print(f"W&B: runs without a key are kept offline; to upload them: reslab push experiment={experiment}{where}")
-    print(f"next: reslab report experiment={experiment}{where}")
+    if sweep.count("interrupted", "not started"):
+        print(f"so far: reslab report experiment={experiment}{where}")
+        print(f"next: {config['run']['command']}")
+    else:
+        print(f"next: reslab report experiment={experiment}{where}")

@@ -14,7 +14,7 @@ from reslab.data.arrays import Arrays, hash_of
 from reslab.data.augment import crop_and_flip
 from reslab.data.normalise import Normalisation
 from reslab.data.plan import Plan
-from reslab.data.split import stratified
+from reslab.data.split import trained_and_validation
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class ImageData(pl.LightningDataModule):
             return
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         everything = part(self._read("train"), torch.device("cpu"))
-        kept, held = stratified(everything.labels.numpy(), self._held_out, self._split_seed, "validation")
+        kept, held = trained_and_validation(everything.labels.numpy(), self._held_out, self._split_seed)
         self.split_hashes = {"train": hash_of(kept), "validation": hash_of(held)}
         self.normalisation = self._normalise(everything.images[torch.from_numpy(kept)]).to(device)
         self.plan = self._make_plan(len(kept))

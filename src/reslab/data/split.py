@@ -27,3 +27,16 @@ def stratified(
     ]
     out = np.sort(np.concatenate(chosen)).astype(np.int64)
     return np.setdiff1d(np.arange(len(labels)), out).astype(np.int64), out
+
+
+def trained_and_validation(
+    labels: Int64[np.ndarray, " n"], held_out: int, split_seed: int
+) -> tuple[Int64[np.ndarray, " k"], Int64[np.ndarray, " m"]]:
+    """Sorted indices of the images that a run learns from, and of those held out; as `stratified`."""
+    return stratified(labels, held_out, split_seed, "validation")
+
+
+def some(labels: Int64[np.ndarray, " n"], count: int, split_seed: int, purpose: str) -> Int64[np.ndarray, " k"]:
+    """Sorted indices of `count` images for a purpose, or of all where there are no more; the same ones for a split."""
+    kept, _ = stratified(labels, max(len(labels) - count, 0), split_seed, purpose)
+    return kept

@@ -1,16 +1,14 @@
 """The first thing that an attempt writes into its folder: the config that the worker reads, and a fresh status."""
 
 import contextlib
-import math
 import os
 from typing import Any
 
 from reslab.launch.freeze import Job
 from reslab.launch.frozen import as_text
+from reslab.launch.sharing import threads_of
 from reslab.runs.reading import read_config
 from reslab.runs.status import attempts, write_status
-
-SMALL_STEP = 2e9  # multiply-adds of a forward pass over a batch; digits nets stay below, CIFAR nets above
 
 
 def begin(job: Job, threads: int) -> None:
@@ -40,12 +38,3 @@ def begin(job: Job, threads: int) -> None:
 def in_order(before: str, now: str) -> str:
     """The commits of a run that was resumed by other code than began it; one where the code is the same."""
     return before or now if not before or before.split(" then ")[-1] == now else f"{before} then {now}"
-
-
-def threads_of(job: Job, share: int) -> int:
-    """What was asked for; `auto` is one for nets too small to gain from a second, so that they never differ in it."""
-    threads = job.config["trainer"]["threads"]
-    if threads != "auto":
-        return threads
-    work = job.config["recipe"]["batch"] * (job.cost.macs if job.cost is not None else math.inf)
-    return 1 if work < SMALL_STEP else share

@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
+from reslab.launch.construct import GROUPS, targets
+
 SGD = "reslab.training.optimise.sgd"
 
 
 def fill_in(config: dict[str, Any]) -> None:
-    """Replace `auto` by what is possible, in place; ValueError for true where it is not."""
+    """Replace `auto` by what is possible and leaves nothing out, in place; ValueError for true where it is not."""
     trainer = config["trainer"]
-    asked, reason = trainer.get("cuda_graph", False), why_not(config)
-    if asked not in ("auto", True, False):
+    asked, reason, theirs = trainer.get("cuda_graph", False), why_not(config), left_out(config)
+    if asked != "auto" and not isinstance(asked, bool):
         raise ValueError(f"trainer.cuda_graph={asked} is unknown; it is auto, true or false")
     if asked is True and reason:
         raise ValueError(f"trainer.cuda_graph=true is not possible: {reason}; use trainer.cuda_graph=auto")
-    trainer["cuda_graph"] = not reason if asked == "auto" else asked
+    trainer["cuda_graph"] = not (reason or theirs) if asked == "auto" else asked
     if trainer.get("compile", False) and not trainer["cuda_graph"]:
-        why = reason or "trainer.cuda_graph=false"
+        why = reason or (theirs if asked == "auto" else "trainer.cuda_graph=false")
         raise ValueError(
             f"trainer.compile=true fuses a step that is recorded, and this one is not: {why}; use trainer.compile=false"
         )
@@ -35,4 +37,14 @@ def why_not(config: Mapping[str, Any]) -> str:
         return "trainer.activation_checkpointing=true keeps random states on the host"
     if (target := config["recipe"]["optimiser"]["_target_"]) != SGD:
         return f"recipe.optimiser is {target.rsplit('.', 1)[-1]}, which reads its rate on the host; sgd need not"
+    return ""
+
+
+def left_out(config: Mapping[str, Any]) -> str:
+    """What of the user's own a replay may leave out, since it knows no Python; empty where all is ours."""
+    for name in config["callbacks"]:
+        return f"callbacks.{name} may have a part in every step; trainer.cuda_graph=true replays without it"
+    for target in targets([config["net"], *(config[group] for group in GROUPS)]):
+        if not target.startswith("reslab."):
+            return f"{target} may compute otherwise from step to step; trainer.cuda_graph=true repeats the first one"
     return ""

@@ -7,16 +7,21 @@ from typing import Any
 from reslab.analysis.study import Study
 from reslab.callbacks.schedule import chosen
 from reslab.launch import interventions
+from reslab.launch.construct import check_target, targets
 from reslab.runs.plan import NAMED
 from reslab.specs import PARAMETER_KINDS
 
 PRECISIONS = ("fp32", "bf16-mixed")
+MOST = 2**31 - 1  # of anything that is counted
+MOST_THREADS = 1024
 DEEPEST = 20_000  # He 2015 went to 1,202; a mistyped zero should not be planned for minutes
 
 
 def check(config: Mapping[str, Any]) -> None:
     """ValueError for the first setting that cannot be meant."""
     try:
+        for target in targets(config):
+            check_target(target, config["trust"])
         _check_counts(config)
         _check_recipe(config["recipe"])
         _check_init(config["init"])
@@ -50,10 +55,12 @@ def check_name(experiment: str) -> str:
     return experiment
 
 
-def whole(key: str, value: Any, least: int) -> None:
-    """ValueError unless `value` is an integer of at least `least`."""
+def whole(key: str, value: Any, least: int, most: int = MOST) -> None:
+    """ValueError unless `value` is an integer from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{key}={value} is not an integer of at least {least}; use {key}={least} or more")
+    if value > most:
+        raise ValueError(f"{key}={value} is beyond {most:,}; use {key}={most} or less")
 
 
 def _check_counts(config: Mapping[str, Any]) -> None:
@@ -61,7 +68,6 @@ def _check_counts(config: Mapping[str, Any]) -> None:
     least = {
         "recipe.steps": (recipe["steps"], 1),
         "recipe.batch": (recipe["batch"], 1),
-        "recipe.augment.pad": (recipe["augment"]["pad"], 0),
         "recipe.warmup.steps": (recipe["warmup"]["steps"], 0),
         "seed": (config["seed"], 0),
         **{f"seeds.{name}": (value, 0) for name, value in config["seeds"].items()},
@@ -83,7 +89,8 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         value = config["jobs"] if name == "jobs" else config["trainer"]["threads"]
         least |= {name: (value, 1)} if value != "auto" else {}
     for key, (value, bound) in least.items():
-        whole(key, value, bound)
+        whole(key, value, bound, MOST_THREADS if key == "trainer.threads" else MOST)
+    whole("recipe.augment.pad", recipe["augment"]["pad"], 0, data["size"])  # beyond, whole images are padding
     chosen(config["probes"]["at"], recipe["steps"])
     if config["depth"] > DEEPEST:
         raise ValueError(f"depth={config['depth']} is beyond {DEEPEST:,} layers; He 2015 went to 1,202")
@@ -97,7 +104,10 @@ def _check_recipe(recipe: Mapping[str, Any]) -> None:
     momentum = recipe["optimiser"].get("momentum", 0.0)
     if not 0 <= momentum < 1:
         raise ValueError(f"recipe.optimiser.momentum={momentum} is not in [0, 1); He 2015 uses 0.9")
-    unknown = sorted(set(recipe["decay"]) - set(PARAMETER_KINDS))
+    factor = recipe["warmup"]["factor"]
+    if not 0 < factor <= 1:
+        raise ValueError(f"recipe.warmup.factor={factor} is no share of recipe.lr in (0, 1]; He 2016 uses 0.1")
+    unknown = sorted(str(kind) for kind in recipe["decay"] if kind not in PARAMETER_KINDS)
     if unknown:
         raise ValueError(f"recipe.decay names {', '.join(unknown)}; it may hold {', '.join(PARAMETER_KINDS)}")
 

@@ -10,7 +10,11 @@ from reslab.launch.paths import conf_folder
 from reslab.runs.plan import experiments
 
 GRID = ("train", "plan")  # verbs that take every group, and `experiment` as one
-WORDS = {"format": ("text", "json"), "part": ("sweep",)}
+WORDS = {
+    "format": ("text", "json"),
+    "part": ("sweep", "steps", "runs", "growth", "packing"),
+    "race.trainer": ("cpu", "gpu"),
+}
 
 
 def candidates(verbs: Iterable[str], words: Sequence[str]) -> list[str]:

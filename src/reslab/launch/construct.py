@@ -1,7 +1,11 @@
 """Objects from configs, for allow-listed targets only."""
 
+import ast
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
@@ -35,12 +39,23 @@ def check_target(target: str, trust: Sequence[str]) -> None:
         return
     if not f"{module}.".startswith(PARTS):
         raise ValueError(f"_target_ {target} is not trusted; if you know it, add trust=[{package}]")
+    if name not in (known := _defined(module)):
+        near = get_close_matches(name, known, n=1)
+        meant = f"; did you mean {module}.{near[0]}?" if near else ""
+        raise ValueError(f"_target_ {target} does not exist: {module} defines no {name!r}{meant}")
+
+
+@lru_cache
+def _defined(module: str) -> frozenset[str]:
+    """Functions and classes of a module of ours, read and not imported: who checks a config has no torch."""
     try:
-        found = getattr(import_module(module), name, None)
+        found = find_spec(module)
     except ModuleNotFoundError:
-        found = None
-    if getattr(found, "__module__", "") != module:
-        raise ValueError(f"_target_ {target} does not exist: {module} defines no {name!r}")
+        return frozenset()
+    if found is None or found.origin is None:
+        return frozenset()
+    body = ast.parse(Path(found.origin).read_text(encoding="utf-8")).body
+    return frozenset(one.name for one in body if isinstance(one, ast.FunctionDef | ast.ClassDef))
 
 
 def targets(node: Any) -> list[str]:

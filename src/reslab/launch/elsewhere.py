@@ -13,9 +13,8 @@ from reslab.launch.freeze import Job
 from reslab.launch.nodes import only_lends
 from reslab.launch.one import run_one
 from reslab.runs.folder import RunFolder, read_json, write_json
-from reslab.runs.status import interrupt, state
+from reslab.runs.status import LOST, interrupt, state
 
-LOST = 60.0  # seconds after which a process on a lost machine counts as gone, as in runs/status.py
 ENDING = 10.0  # seconds that processes need to end once they are told to
 
 Stamp = tuple[int, int] | None

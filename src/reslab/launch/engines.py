@@ -5,12 +5,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from omegaconf import DictConfig, OmegaConf
 
-from reslab.launch import resources
 from reslab.launch.compose import did_you_mean
 from reslab.launch.console import Console
 from reslab.launch.freeze import Job
 from reslab.launch.nodes import this_node
 from reslab.launch.pool import Pool
+from reslab.launch.sharing import slots_of
 
 Outcomes = dict[tuple[str, int], str]
 
@@ -44,7 +44,7 @@ class Local:
 
     def check(self, jobs: list[Job]) -> None:
         """ValueError for jobs and devices that the machine does not have, and for a sweep over several nodes."""
-        self._slots(jobs)
+        slots_of(jobs, len(jobs))
         nodes = jobs[0].config["num_nodes"]
         if nodes > 1 and len(jobs) > 1:
             raise ValueError(
@@ -56,7 +56,7 @@ class Local:
     def run(self, pending: list[Job], console: Console, outcomes: Outcomes) -> None:
         """Side by side, each in processes of its own."""
         node = this_node(pending[0].config["num_nodes"])
-        pool = Pool(pending, self._slots(pending), console, outcomes, node=node)
+        pool = Pool(pending, slots_of(pending, len(pending)), console, outcomes, node=node)
         if node.number == 0:
             pool.run()
             return
@@ -65,11 +65,6 @@ class Local:
         outcomes[pending[0].cell, pending[0].seed] = outcome
         console.finished(pending[0], outcome, reason, seconds)
         console.end()
-
-    def _slots(self, jobs: list[Job]) -> int:
-        config, devices = jobs[0].config, max(job.config["devices"] for job in jobs)
-        accelerator, shared = config["trainer"]["accelerator"], config["runs_per_gpu"]
-        return resources.concurrent(config["jobs"], accelerator, len(jobs), devices, runs_per_gpu=shared)
 
 
 def made(kind: type[Any], preset: DictConfig) -> Any:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,8 +20,8 @@ def weights_hash(net: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def hardware(trainer: pl.Trainer, runs_per_gpu: int) -> dict[str, Any]:
-    """What the run was computed on, and how many runs at most had part in it where that is a GPU."""
+def hardware(trainer: pl.Trainer, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run was computed on; on a GPU also how many runs at most had part in it, and how steps were made."""
     device = trainer.strategy.root_device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
@@ -31,5 +32,12 @@ def hardware(trainer: pl.Trainer, runs_per_gpu: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": gpu or "cpu",
         "ranks": trainer.world_size,
-        **({"runs_per_gpu": runs_per_gpu} if gpu else {}),
+        **({"runs_per_gpu": config.get("runs_per_gpu", 1), "stepping": _stepping(config["trainer"])} if gpu else {}),
     }
+
+
+def _stepping(asked: Mapping[str, Any]) -> str:
+    """One by one, recorded, or recorded and compiled: each rounds in ways of its own."""
+    if not asked.get("cuda_graph", False):
+        return "one by one"
+    return "recorded, compiled" if asked.get("compile", False) else "recorded"

@@ -12,7 +12,7 @@ from reslab.callbacks.evaluate import Row
 from reslab.callbacks.record import Record, RecordStep
 from reslab.data.arrays import hash_of
 from reslab.data.module import ImageData
-from reslab.data.split import stratified
+from reslab.data.split import some
 from reslab.launch.construct import construct
 from reslab.probes.reading import ProbeBatch, Reading
 from reslab.runs.folder import RunFolder
@@ -96,9 +96,8 @@ class Instruments(pl.Callback):
         """The same training images at every step, for every cell of the same data and split."""
         if self._batch is None:
             assert data.train is not None
-            labels = data.train.labels.cpu().numpy()
-            leave = max(len(labels) - self._config["probes"]["images"], 0)
-            rows, _ = stratified(labels, leave, self._config["data"]["split_seed"], "probes")
+            labels, count = data.train.labels.cpu().numpy(), self._config["probes"]["images"]
+            rows = some(labels, count, self._config["data"]["split_seed"], "probes")
             self._hash, shown = hash_of(rows), data.train.select(rows)
             images = data.normalisation(shown.images).contiguous(memory_format=torch.channels_last)
             self._batch = ProbeBatch(images, shown.labels, self._config["probes"]["chunk"])

@@ -10,10 +10,9 @@ from typing import Any
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from reslab.launch import resources
-from reslab.launch.begin import threads_of
 from reslab.launch.console import retry
 from reslab.launch.freeze import Job
+from reslab.launch.sharing import share_of, slots_of, threads_of
 from reslab.runs.folder import read_json
 from reslab.runs.pace import Estimate, Pace, clock, distinct, makespan
 from reslab.runs.speeds import Wanted, recorded
@@ -96,14 +95,13 @@ class Listing:
 
 def listing(jobs: list[Job]) -> Listing:
     """State and time of every job, and how many would run at a time."""
-    config = jobs[0].config
     states = [state(job.folder) for job in jobs]
-    accelerator, pending = config["trainer"]["accelerator"], sum(found not in IDLE for found in states)
-    devices, shared = config["devices"], config["runs_per_gpu"]
-    slots = resources.concurrent(config["jobs"], accelerator, max(pending, 1), devices, runs_per_gpu=shared)
-    share = max(1, resources.cores() // slots)
-    pace = Pace(recorded(Path(config["outputs"])))
-    runs = (Planned(job, found, _estimate(job, share, pace)) for job, found in zip(jobs, states, strict=True))
+    pending = sum(found not in IDLE for found in states)
+    slots = slots_of(jobs, max(pending, 1))
+    pace = Pace(recorded(Path(jobs[0].config["outputs"])))
+    runs = (
+        Planned(job, found, _estimate(job, share_of(job, slots), pace)) for job, found in zip(jobs, states, strict=True)
+    )
     return Listing(tuple(runs), slots)
 
 
@@ -142,7 +140,8 @@ def show(found: Listing, out: Terminal, arguments: list[str]) -> None:
     out.print(found.sentence())
     if any(run.job.cost is None for run in found.runs):
         out.print("?: a part of your own is counted when it is first built")
-    out.print(f"to run them: {shlex.join(['reslab', 'train', *arguments])}", markup=False, soft_wrap=True)
+    if any(run.state not in IDLE for run in found.runs):
+        out.print(f"to run them: {shlex.join(['reslab', 'train', *arguments])}", markup=False, soft_wrap=True)
 
 
 def show_json(found: Listing) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from reslab import world
 from reslab.data.arrays import hash_of
 from reslab.data.module import ImageData, Part
-from reslab.data.split import stratified
+from reslab.data.split import some
 from reslab.launch.evidence import weights_hash
 from reslab.training.classifier import Classifier
 from reslab.training.evaluate import Score, evaluate, with_fresh_statistics
@@ -66,10 +66,10 @@ class Measure:
 
     def _choose(self, data: ImageData) -> Part:
         assert data.train is not None
-        leave = len(data.train) - self._config["evaluation"]["subset"]
-        if leave <= 0:
+        subset = self._config["evaluation"]["subset"]
+        if subset >= len(data.train):
             return data.train
-        kept, _ = stratified(data.train.labels.cpu().numpy(), leave, data._split_seed, "evaluation")
+        kept = some(data.train.labels.cpu().numpy(), subset, self._config["data"]["split_seed"], "evaluation")
         self.subset_hash = hash_of(kept)
         return data.train.select(kept)
 

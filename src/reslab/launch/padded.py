@@ -8,7 +8,7 @@ import torch
 
 from reslab.data.module import Part, part
 from reslab.data.normalise import Normalisation
-from reslab.data.split import stratified
+from reslab.data.split import some, trained_and_validation
 from reslab.launch.build import build_net, read_data
 from reslab.launch.evidence import weights_hash
 from reslab.nets import identity_padding
@@ -22,17 +22,13 @@ def training_images(config: Mapping[str, Any]) -> Part:
     """The training split that a config's run learns from, on the CPU."""
     data = config["data"]
     everything = part(read_data(config)("train"), torch.device("cpu"))
-    kept, _ = stratified(everything.labels.numpy(), data["validation"], data["split_seed"], "validation")
+    kept, _ = trained_and_validation(everything.labels.numpy(), data["validation"], data["split_seed"])
     return everything.select(kept)
 
 
 def calibration(images: Part, count: int, *, split_seed: int) -> Part:
     """`count` of these images, or all where there are no more; the same ones for the same split."""
-    leave = len(images) - count
-    if leave <= 0:
-        return images
-    kept, _ = stratified(images.labels.numpy(), leave, split_seed, "calibration")
-    return images.select(kept)
+    return images.select(some(images.labels.numpy(), count, split_seed, "calibration"))
 
 
 def pad(shallow: Net, deep: Net, images: Part, normalisation: Normalisation) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from reslab.launch import gpus, resources
-from reslab.launch.begin import begin, threads_of
+from reslab.launch.begin import begin
 from reslab.launch.freeze import Job
 from reslab.launch.nodes import HERE, Node
 from reslab.launch.ranks import Place, Ranks, Work
+from reslab.launch.sharing import share_of, threads_of
 from reslab.runs.folder import read_json, write_json
 from reslab.runs.status import interrupt, state
 
@@ -80,7 +81,7 @@ class Pool:
         """
         self._waiting = sorted(pending, key=lambda job: job.work, reverse=True)  # equals stay in order
         self._slots, self._console, self._outcomes = slots, console, outcomes
-        self._cores, self._given = max(1, (cores or resources.cores()) // slots), cores is not None
+        self._cores = cores
         self._work, self._node = work, node
         self._running: list[Running] = []
 
@@ -161,12 +162,14 @@ class Pool:
         return Ranks(job.folder, job.config, work=self._work, threads=threads, environment=environment, node=self._node)
 
     def _share(self, job: Job) -> int:
-        return max(1, self._cores // job.config["devices"])
+        return share_of(job, self._slots, self._cores)
 
     def _devices(self, job: Job, held: contextlib.ExitStack) -> dict[str, str] | None:
         if job.config["trainer"]["accelerator"] != "gpu":
             return {}
-        if self._given:  # by a cluster, which numbers the GPUs of each job from 0: locks would take them for the same
+        if (
+            self._cores is not None
+        ):  # by a cluster, which numbers the GPUs of each job from 0: locks would take them for the same
             return {"CUDA_VISIBLE_DEVICES": ",".join(resources.gpu_names()[: job.config["devices"]])}
         names = gpus.take(job.config["devices"], held, job.config["runs_per_gpu"])
         if names is None:
@@ -194,6 +197,10 @@ class Pool:
 
     def _stop(self) -> None:
         """End what still runs; reached with workers alive only through Ctrl-C, SIGTERM or our own error."""
+        for running in self._running:  # said first: a second Ctrl-C may come at any moment
+            self._outcomes[running.job.cell, running.job.seed] = "interrupted"
+        for job in self._waiting:
+            self._outcomes[job.cell, job.seed] = "not started"
         for running in self._running:
             running.ranks.end()
         for running in self._running:
@@ -201,8 +208,5 @@ class Pool:
             if read_json(running.job.folder.result) is None:
                 with contextlib.suppress(OSError):
                     interrupt(running.job.folder)
-            self._outcomes[running.job.cell, running.job.seed] = "interrupted"
             running.held.close()
-        for job in self._waiting:
-            self._outcomes[job.cell, job.seed] = "not started"
         self._running = []

@@ -17,7 +17,8 @@ def gpu_names() -> list[str]:
     present = [str(at) for at, _ in enumerate(DRIVER.glob("*"))]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and present:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+        named = (name.strip() for name in visible.split(","))
+        return [name for name in dict.fromkeys(named) if name not in ("", "-1")]  # one named twice is one
     return present
 
 

@@ -44,12 +44,12 @@ class Sweep:
         for said in write_plan(list(unique.values())):
             self.console.out.print(f"note: {said}", markup=False)
         self.console.header(list(unique.values()), pending)
+        self.jobs |= unique  # before anything takes time: who stops it is told what is left
+        self.outcomes |= {key: "elsewhere" if found == "running" else found for key, found in states.items()}
+        self.outcomes |= {(job.cell, job.seed): "not started" for job in pending}
         if pending:
             server.warm()
             prepare(pending)
-        self.jobs |= unique
-        self.outcomes |= {key: "elsewhere" if found == "running" else found for key, found in states.items()}
-        if pending:
             engine.run(pending, self.console, self.outcomes)
 
     def count(self, *outcomes: str) -> int:

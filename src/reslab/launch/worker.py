@@ -206,7 +206,7 @@ class Run:
             "weights": weights_hash(net),
             "probes": self.instruments.cost(self.progress.seconds),
             "images_per_second": round(self._rate(data), 2),
-            "hardware": hardware(trainer, self.config.get("runs_per_gpu", 1)),
+            "hardware": hardware(trainer, self.config),
         }
 
     def _rate(self, data: ImageData) -> float:

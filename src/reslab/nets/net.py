@@ -35,6 +35,11 @@ def _compose(
         raise ValueError(f"net.widths={list(widths)} must be positive integers, one multiple of width per stage")
     if choices.width < 1:
         raise ValueError(f"width {choices.width} is not a positive number of channels; 16 is He 2015's")
+    for name, value in (("kernel", stem.kernel), ("stride", stem.stride), ("pool", stem.pool)):
+        if value < 1:
+            raise ValueError(
+                f"net.stem.{name}={value} is not a positive number of pixels; use net.stem.{name}=1 or more"
+            )
     convs = len(choices.block(choices.width, choices.width * widths[0], 1))
     stages = rule(choices.depth, convs=convs, widths=[choices.width * times for times in widths])
     first = ConvShape(

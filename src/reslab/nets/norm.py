@@ -15,7 +15,10 @@ class Batch:
     momentum: float
 
     def weights(self, channels: int) -> int:
-        """A scale and a shift per channel."""
+        """A scale and a shift per channel; ValueError for an eps or a momentum that no norm can have."""
+        _check_eps(self.eps)
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"norm.momentum={self.momentum} is no weight in [0, 1]; 0.1 is PyTorch's")
         return 2 * channels
 
     def layer(self, channels: int) -> "nn.Module":
@@ -33,7 +36,8 @@ class Group:
     eps: float
 
     def weights(self, channels: int) -> int:
-        """A scale and a shift per channel; ValueError where the groups do not divide the channels."""
+        """A scale and a shift per channel; ValueError where the groups do not divide the channels, and for eps."""
+        _check_eps(self.eps)
         if self.groups < 1 or channels % self.groups:
             fits = [g for g in range(1, channels + 1) if channels % g == 0]
             near = min(fits, key=lambda g: abs(g - self.groups))
@@ -57,3 +61,8 @@ class Absent:
 
     def layer(self, channels: int) -> None:
         """None: nothing is built."""
+
+
+def _check_eps(eps: float) -> None:
+    if not 0 < eps < 1:
+        raise ValueError(f"norm.eps={eps} is not in (0, 1): it keeps a variance of 0 from being divided by; use 1e-5")

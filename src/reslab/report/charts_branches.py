@@ -12,8 +12,6 @@ from reslab.report import style
 from reslab.report.drawing import Drawing
 from reslab.report.names import order
 
-GUIDE = "1/l"
-
 
 def branches(answered: Answer) -> Drawing | None:
     """Variance of the branch over that of the shortcut, log-log, depths overlaid, first and last recorded step."""

@@ -10,6 +10,7 @@ import polars as pl
 from reslab.analysis.answer import Answer
 from reslab.analysis.wording import net
 from reslab.report.names import order, plainly
+from reslab.runs.commands import again, with_seeds
 from reslab.runs.folder import RunFolder, read_json
 from reslab.runs.plan import plan_file, read_plan
 from reslab.runs.record import last_line
@@ -36,7 +37,7 @@ def origins(answered: Answer) -> pl.DataFrame:
 
 def _origin(result: dict[str, Any]) -> tuple[str, ...]:
     hardware, versions = result.get("hardware") or {}, result.get("versions") or {}
-    parts = [hardware.get(name) for name in ("device", "machine", "capability", "system")]
+    parts = [hardware.get(name) for name in ("device", "machine", "capability", "system", "stepping")]
     counts = [f"{hardware[name]} {name}" for name in ("cores", "threads", "ranks") if hardware.get(name) is not None]
     return (
         str(result.get("command") or "not recorded"),
@@ -115,31 +116,25 @@ class Next:
 
 def following(answered: Answer, outputs: Path) -> Next | None:
     """What starts or resumes missing runs, else what reaches the next declared look; None: nothing is left."""
-    named = answered.experiment != "adhoc"
-    where = [] if outputs == Path("outputs").absolute() else [f"outputs={outputs}"]
-    generic = ["reslab", "train", f"experiment={answered.experiment}"]
-    runs = answered.runs.filter(~pl.col("state").is_in(ENDED))
-    if not runs.is_empty():
-        known = runs["command"].unique(maintain_order=True).to_list() if "command" in runs.columns else [None]
-        found = [_at(command, where) for command in known if command]
-        if named and (None in known or not found):
-            found.insert(0, shlex.join([*generic, *where]))
-        return Next("to run or resume what is missing", tuple(dict.fromkeys(found))) if found else None
+    missing = answered.runs.filter(~pl.col("state").is_in(ENDED))
+    if not missing.is_empty():
+        found = again(_commands(missing), answered.experiment, outputs)
+        return Next("to run or resume what is missing", tuple(found)) if found else None
     study = answered.study
     open_gaps = answered.gaps.filter(pl.col("main") & (pl.col("verdict") == "undecided"))
-    if open_gaps.is_empty() or study.tuning_seeds or not named:
+    if open_gaps.is_empty() or study.tuning_seeds or answered.experiment == "adhoc":
         return None
     n = min(open_gaps["n_now"])
     look = next((look for look in sorted(study.looks) if look > n), None)
     if look is None:
         return None
     reason = f"{len(open_gaps)} verdicts are undecided at n = {n}; the next declared look is at n = {look} seeds"
-    return Next(reason, (shlex.join([*generic, *where]) + f' "seed=range(0,{look})"',))
+    known = again(_commands(answered.runs.filter("main")), answered.experiment, outputs)
+    return Next(reason, tuple(dict.fromkeys(with_seeds(command, look) for command in known)))
 
 
-def _at(command: str, where: list[str]) -> str:
-    """The command as it was given; with the folder where it was the default one and is not now."""
-    return command if not where or " outputs=" in command else f"{command} {shlex.join(where)}"
+def _commands(runs: pl.DataFrame) -> list[str | None]:
+    return runs["command"].unique(maintain_order=True).to_list() if "command" in runs.columns else [None]
 
 
 def alike(made: pl.DataFrame) -> tuple[dict[str, str], pl.DataFrame]:

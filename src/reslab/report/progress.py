@@ -1,16 +1,20 @@
 """Tables of how far experiments are."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from reslab.runs.commands import again
 from reslab.runs.overview import Overview, View
 from reslab.runs.pace import clock
 from reslab.runs.status import DONE
 
+LEFT = ("new", "interrupted", "failed")
+FEW = 3  # commands
 MANY = 40  # runs; beyond, cells are summed up and only what is not simply ended gets a row
 TOLD = ("steps", "lr", "batch", "precision")
 COLOURS = {"trained": "green", "running": "cyan", "new": "dim", "failed": "red", "edited": "red", "other schema": "red"}
@@ -22,8 +26,11 @@ def headline(found: Overview) -> str:
     return f"{found.experiment} · {found.sentence()}{left}"
 
 
-def drawn(found: Overview) -> Group:
-    """Headline, one row per run (or per cell beyond `MANY` runs), and what is to be said of single runs."""
+def drawn(found: Overview, outputs: Path) -> Group:
+    """Headline, one row per run (or per cell beyond `MANY` runs), what is to be said of single runs, and what is next.
+
+    `outputs` is the folder of all of them.
+    """
     runs = found.runs
     parts: list[Text | Table] = [Text(headline(found), style="bold")]
     if len(runs) > MANY:
@@ -38,7 +45,7 @@ def drawn(found: Overview) -> Group:
         if run.state not in ("trained", "at_chance")
     ]
     shown = [*notes[:20], *([f"and {len(notes) - 20} more notes: format=json has them all"] if len(notes) > 20 else [])]
-    return Group(*parts, *(Text(line) for line in [*shown, *_advice(found)]))
+    return Group(*parts, *(Text(line) for line in [*shown, *_advice(found, outputs)]))
 
 
 def experiments_table(found: Sequence[Overview]) -> Table:
@@ -49,14 +56,22 @@ def experiments_table(found: Sequence[Overview]) -> Table:
     return table
 
 
-def _advice(found: Overview) -> list[str]:
+def _advice(found: Overview, outputs: Path) -> list[str]:
     said, counts = [], found.counts
-    again = f"reslab train experiment={found.experiment}" if found.experiment != "adhoc" else "the same command"
-    if "running" not in counts and {"new", "interrupted", "failed"} & set(counts):
-        said.append(f"nothing runs now; to go on: {again}")
+    if "running" not in counts and set(LEFT) & set(counts):
+        said.append("nothing runs now; to go on:")
+        said += [f"  {command}" for command in _to_go_on(found, LEFT, outputs)]
     if "edited" in counts:
-        said.append(f"edited: these runs count nowhere; to train them anew, delete their folders, then {again}")
+        said.append("edited: these runs count nowhere; to train them anew, delete their folders, then:")
+        said += [f"  {command}" for command in _to_go_on(found, ("edited",), outputs)]
     return said
+
+
+def _to_go_on(found: Overview, states: Sequence[str], outputs: Path) -> list[str]:
+    """The first few commands that planned runs in these states."""
+    planned = again((run.entry.get("command") for run in found.runs if run.state in states), found.experiment, outputs)
+    left = len(planned) - FEW
+    return [*planned[:FEW], *([f"# and {left} more"] if left > 0 else [])] or ["the command that planned them"]
 
 
 def _rows(runs: Sequence[View]) -> Table:

@@ -134,7 +134,7 @@ RESULT = {
     "times": each(NUMBER),
     "probes": table({"images": whole(), "batch": optional(TEXT)} | dict.fromkeys(("seconds", "share"), NOT_NEGATIVE)),
     "hardware": table(
-        dict.fromkeys(("device", "machine", "capability", "system"), TEXT)
+        dict.fromkeys(("device", "machine", "capability", "system", "stepping"), TEXT)
         | {"threads": whole(1), "runs_per_gpu": whole(1), "cores": optional(whole(1))}
     ),
 }

@@ -13,6 +13,7 @@ from reslab.runs.folder import SCHEMA, RunFolder, read_json, write_json
 from reslab.runs.reading import first_line, parse
 
 DONE = ("trained", "at_chance", "diverged")
+LOST = 60.0  # seconds without a word after which a process on another machine counts as gone
 
 
 def process_identity() -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _first_row(path: Path) -> dict[str, Any] | None:
 def _alive(status: dict[str, Any]) -> bool:
     if status.get("host") != socket.gethostname():
         # of another machine there is only its word; one whose clock is ahead of ours is no more alive for that
-        return abs(time.time() - (number(status.get("heartbeat")) or 0)) < 60
+        return abs(time.time() - (number(status.get("heartbeat")) or 0)) < LOST
     pid = status.get("pid")
     born = start_time(pid) if isinstance(pid, int) and is_whole(pid, least=1) else None
     return born is not None and status.get("boot") == boot_id() and status.get("started") == born

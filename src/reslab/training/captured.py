@@ -1,8 +1,9 @@
-"""Training steps recorded once as a CUDA graph and replayed: between two of them the host does nothing but say so.
+"""Training steps recorded once as a CUDA graph and replayed: the host says so, seeds layers that draw, and no more.
 
 A step of these nets is hundreds of kernels of some microseconds each, and to launch one takes the host longer. What a
 step needs is on the device before it begins: the plan of the epoch, its learning rates, and the place in both, which
-the step itself counts on. But for the recording all of it runs on a CPU as well, where `train_steps` is its equal.
+the step itself counts on. But for the recording all of it runs on a CPU as well, where `train_steps` is its equal to
+the bit if its optimiser is SGD's fused form, too, at rates that fp32 can hold: that form rounds in ways of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -111,14 +112,14 @@ class Recording:
         self._net, self._optimiser, self._assemble = net, optimiser, batches.assemble
         self._lr, self._seed, self._first_bad, self._device = lr, seed, first_bad, first_bad.device
         self._per_epoch = batches.steps_per_epoch
-        self._epoch, self._next = batches.start // self._per_epoch, batches.start
+        self._epoch = batches.start // self._per_epoch
         self._plan = batches.drawn(self._epoch).clone()
-        self._rates = self._rates_of(self._epoch)
+        self._rates = torch.zeros(self._per_epoch, device=self._device)
         self._columns = torch.arange(self._plan.shape[1] // self._per_epoch, device=self._device)
         self._at, self._totals = self._scalar(batches.start % self._per_epoch), torch.zeros(2, device=self._device)
         self._number, self._rate = self._scalar(batches.start), torch.zeros((), device=self._device)
         self._halves = Halves(net, self._device)
-        self._norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m.momentum]
+        self._norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and _counts(m)]
         with self._undone():
             self._draws = _warm(self._first_step, self._device)
         try:
@@ -133,11 +134,11 @@ class Recording:
         """The steps of one slice; loss, errors and images, summed, still on the device."""
         self._totals.zero_()
         for step in range(batches.start, batches.stop):
-            self._place(batches, step)
+            if step == batches.start or step % self._per_epoch == 0:
+                self._place(batches, step)
             if self._draws:
                 seed_device(self._device, layer_seed(self._seed, step))
             self._replay()
-            self._next = step + 1
         done = batches.stop - batches.start
         if self._norms:
             torch._foreach_add_(
@@ -174,20 +175,15 @@ class Recording:
         self._step()
 
     def _place(self, batches: Planned, step: int) -> None:
-        """Have the device's counters at `step`, and the plan of its epoch there."""
+        """Have the device's counters at `step`, its epoch's plan there, and the rates until slice or epoch ends."""
         epoch, at = divmod(step, self._per_epoch)
         if epoch != self._epoch:
             self._plan.copy_(batches.drawn(epoch))
-            self._rates.copy_(self._rates_of(epoch))
             self._epoch = epoch
-        elif step == self._next:
-            return
+        steps = range(step, min(batches.stop, step - at + self._per_epoch))  # a schedule may end where the run does
+        self._rates[at : at + len(steps)].copy_(torch.tensor([self._lr(one) for one in steps]))
         self._at.fill_(at)
         self._number.fill_(step)
-
-    def _rates_of(self, epoch: int) -> Float[Tensor, " steps"]:
-        steps = range(epoch * self._per_epoch, (epoch + 1) * self._per_epoch)
-        return torch.tensor([self._lr(step) for step in steps], device=self._device)
 
     def _scalar(self, value: int) -> Int64[Tensor, ""]:
         return torch.tensor(value, device=self._device)
@@ -224,6 +220,11 @@ def _warm(step: Step, device: torch.device) -> bool:
     drawn = not torch.equal(generator.get_state(), before)
     generator.set_state(before)
     return drawn
+
+
+def _counts(norm: _BatchNorm) -> bool:
+    """Whether it counts batches, and does not need to know how many there were."""
+    return norm.training and norm.track_running_stats and bool(norm.momentum)
 
 
 def _momenta(optimiser: torch.optim.SGD) -> list[tuple[Tensor, Tensor]]:

@@ -47,5 +47,5 @@ class Halves:
             return
         full = [torch.empty_like(weight) for weight, _ in found]
         torch._foreach_copy_(full, [grad for _, grad in found])
-        for (weight, _), grad in zip(found, full, strict=True):
-            weight.grad = grad
+        for (weight, _), grad in zip(found, full, strict=True):  # of several layers, where they share a weight
+            weight.grad = grad if weight.grad is None else weight.grad + grad

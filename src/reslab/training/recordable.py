@@ -22,7 +22,7 @@ def fastest_convolutions() -> Iterator[None]:
 
 @contextmanager
 def without_counters(norms: list[_BatchNorm]) -> Iterator[None]:
-    """Within the block norms do not count batches, a kernel each: `run` does it, and their momentum needs no count."""
+    """Within the block norms do not count batches, a kernel each: `Recording.run` does, and no momentum needs it."""
     counters = [norm.num_batches_tracked for norm in norms]
     for norm in norms:
         norm.num_batches_tracked = None

@@ -1,6 +1,7 @@
 """`reslab bench part=steps`: a race of very small nets through the whole command; no timing is asserted."""
 
 import json
+import shlex
 import sys
 
 import pytest
@@ -37,6 +38,7 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
         f"threads: {n}" for n in dict.fromkeys((cores(), 1)) for _ in range(3)
     ]
     page, said = (tmp_path / "experiments/speed/steps.md").read_text(), capsys.readouterr().out
+    assert f"Written by `reslab bench part=steps {shlex.join(TINY)}`" in page, "with the words that changed it"
     for figure in made["figures"]:
         assert figure["name"] in page
         assert figure["name"] in said
@@ -45,7 +47,7 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
 
 
 def test_a_worker_that_fails_says_why(tmp_path):
-    course = Course(words=(), warm=1, steps=1, longest=1, outputs=tmp_path)
+    course = Course(words=(), warm=1, steps=1, outputs=tmp_path)
     with pytest.raises(RuntimeError, match=r"a worker of the benchmark failed:[\s\S]*KeyError: 'nobody'"):
         steps.in_worker(steps._memory, (course, "nobody fp32", 0), tmp_path / "answer.json", 1)
 
@@ -80,8 +82,8 @@ def test_on_a_gpu_an_epoch_may_be_shorter_than_a_turn_and_the_results_have_a_nam
     monkeypatch.setattr(bench.resources, "gpus", lambda: 1)
     config = resolve_verb(compose("bench", ["part=steps", "race.trainer=gpu", "race.steps=400", "race.warm=50"])[0])
     bench.PARTS["steps"].check(config)
-    assert bench.kept_as(config) == ("steps_gpu", "part=steps race.trainer=gpu")
-    assert bench.kept_as(config | {"part": "sweep"}) == ("sweep", "part=sweep")
+    assert bench.kept_as(config) == "steps_gpu"
+    assert bench.kept_as(config | {"part": "sweep"}) == "sweep"
     with pytest.raises(ValueError, match=r"race.rows=8192 images are fewer than a turn trains on"):
         bench.PARTS["steps"].check(config | {"race": config["race"] | {"trainer": "cpu"}})
 
@@ -112,7 +114,7 @@ def test_a_rival_that_fails_is_left_out_and_ours_is_not(tmp_path, monkeypatch, c
         raise OSError(f"{name} has no compiler\nand more")
 
     monkeypatch.setattr(heats, "make", fails)
-    field, track = heats.Field(), heats.Track(Course(words=(), warm=1, steps=1, longest=1, outputs=tmp_path))
+    field, track = heats.Field(), heats.Track(Course(words=(), warm=1, steps=1, outputs=tmp_path))
     field.make(track, ["strong bf16 graphs"])
     assert field.left_out == {"strong bf16 graphs": "OSError: strong bf16 graphs has no compiler"}
     assert "strong bf16 graphs is left out" in capsys.readouterr().out
@@ -124,7 +126,7 @@ def test_a_rival_that_fails_in_its_first_turn_is_left_out(tmp_path):
     def late():
         raise RuntimeError("too late")
 
-    field, track = heats.Field(), heats.Track(Course(words=(), warm=1, steps=1, longest=1, outputs=tmp_path))
+    field, track = heats.Field(), heats.Track(Course(words=(), warm=1, steps=1, outputs=tmp_path))
     for name, turn in (("strong bf16", late), ("naive fp32", lambda: 1.0)):
         field.present[name] = Contestant(torch.nn.Identity(), turn, lambda steps: [])
     field.warm(track)

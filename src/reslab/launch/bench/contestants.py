@@ -41,8 +41,6 @@ class Track:
 
     course: Course
     workers: int = 0
-    tuned: bool = False
-    """Whether runs of ours let cuDNN try its kernels first, as the last of them did."""
     _data: list[ImageData] = field(default_factory=list)
     _resident: list[rivals.Resident] = field(default_factory=list)
     _jobs: dict[tuple[str, ...], Job] = field(default_factory=dict)
@@ -65,6 +63,8 @@ class Track:
         full = [*self.course.words, f"recipe.precision={PRECISIONS[words[0]]}"]
         if "uncaptured" in words or "loader" in words:  # no graph can ask a loader for its batches
             full.append("trainer.cuda_graph=false")
+        elif self.device.type == "cuda":
+            full.append("trainer.cuda_graph=true")  # the clock is a callback, which auto would not leave out
         if "compiled" in words:
             full.append("trainer.compile=true")
         steps = sum(self.length(words).values()) + 1
@@ -110,7 +110,7 @@ def make(track: Track, name: str) -> Contestant:
     kind, *words = name.split(" ")
     kinds = {"usual": _usual, "naive": _naive, "strong": _strong, "ours": _ours, "alone": _alone}
     made = kinds[kind](track, words)
-    return Contestant(made.net, partial(_tuned, track, kind, made.turn), made.losses)
+    return Contestant(made.net, partial(_tuned, kind, made.turn), made.losses)
 
 
 def _usual(track: Track, words: Sequence[str]) -> Contestant:
@@ -159,7 +159,7 @@ def _compiled(net: nn.Module, words: Sequence[str]) -> Callable[[Tensor], Tensor
 
 
 def _ours(track: Track, words: Sequence[str]) -> Contestant:
-    most = 1 if "slices" in words else track.course.longest
+    most = 1 if "slices" in words else track.course.steps
     found = ours.Ours(track.job(words), track.watch, **track.length(words), most=most)
     if "nchw" in words:
         found.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # absent from its stubs
@@ -169,7 +169,7 @@ def _ours(track: Track, words: Sequence[str]) -> Contestant:
 
 
 def _alone(track: Track, words: Sequence[str]) -> Contestant:
-    found = ours.Alone(track.job(words), track.watch, **track.length(words), most=track.course.longest)
+    found = ours.Alone(track.job(words), track.watch, **track.length(words), most=track.course.steps)
     return Contestant(found.module.net, found.turn, lambda steps: [])
 
 
@@ -206,15 +206,13 @@ def _rounded(turn: Turn) -> float:
         torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]  # the same
 
 
-def _tuned(track: Track, kind: str, turn: Turn) -> float:
-    """A turn in which cuDNN tries its kernels first where the contestant would have it so; runs of ours say it."""
+def _tuned(kind: str, turn: Turn) -> float:
+    """A turn in which cuDNN tries its kernels first for a strong loop; runs of ours do so where they record."""
     cudnn: Any = torch.backends.cudnn
-    before, cudnn.benchmark = cudnn.benchmark, {"strong": True, "alone": track.tuned}.get(kind, False)
+    before, cudnn.benchmark = cudnn.benchmark, kind == "strong"
     try:
         return turn()
     finally:
-        if kind == "ours":
-            track.tuned = cudnn.benchmark
         cudnn.benchmark = before
 
 

@@ -25,18 +25,17 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def heat(course: Course, names: Sequence[str], repeats: int, path: str) -> None:
-    """Gates first, then a race of all `names`; the file at `path` holds seconds per step and what they are made of.
+    """Gates for all `names`, then their race; the file at `path` holds seconds per step and what they are made of.
 
     A rival that cannot take part is left out, with its reason; without one of ours there is no race.
     """
     _quiet()
     track, field = Track(course), Field()
-    field.make(track, [name for name in names if not _loads(name)])
-    passed = gates.check(track, field.present)
-    _say(f"{len(passed)} gates passed")
     swept = _sweep(track) if any(_loads(name) for name in names) else {0: 0.0}
     track.workers = min(swept, key=lambda workers: swept[workers])
-    field.make(track, [name for name in names if _loads(name)])
+    field.make(track, names)
+    passed = gates.check(track, field.present)
+    _say(f"{len(passed)} gates passed")
     field.warm(track)
     turns = {name: field.present[name].turn for name in names if name in field.present}
     seconds = race(turns, repeats)

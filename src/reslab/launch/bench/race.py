@@ -20,8 +20,6 @@ class Course:
     words: tuple[str, ...]
     warm: int
     steps: int
-    longest: int
-    """Steps in a slice of ours, at most."""
     outputs: Path
     device: str = "cpu"
     """Where they train, as torch names it: cpu or cuda:0."""

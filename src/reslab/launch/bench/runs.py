@@ -67,7 +67,7 @@ class Here:
 
     @property
     def gpus(self) -> int | None:
-        """None are needed."""
+        """As an engine that gives none; what shares a GPU finds it by itself."""
         return 0
 
     def check(self, jobs: list[Job]) -> None:
@@ -99,11 +99,13 @@ def measure(*, depths: Sequence[int], seeds: int, steps: int, repeats: int, fold
         alone.append(_sweep(axes, 1, folder / f"alone-{repeat}", f"trainer.threads={THREADS}").seconds)
         single.append(_sweep(axes, 1, folder / f"single-{repeat}", "trainer.threads=1").seconds)
     of = f"{number} runs of {steps} steps"
-    small, large = costs[min(depths)], costs[max(depths)]
+    deepest = max(depths)
     figures = [
-        Figure(f"a run of depth {min(depths)} beside its steps, clean scores included", small.whole, "s", 0.8),
-        Figure(f"a run of depth {max(depths)} beside its steps, clean scores included", large.whole, "s", 0.8),
-        Figure(f"a run of depth {max(depths)} beside its steps and clean scores", large.fixed, "s"),
+        *(
+            Figure(f"a run of depth {depth} beside its steps, clean scores included", costs[depth].whole, "s", 0.8)
+            for depth in sorted({min(depths), deepest})
+        ),
+        Figure(f"a run of depth {deepest} beside its steps and clean scores", costs[deepest].fixed, "s"),
         Figure("the same at all depths, on average", mean(cost.fixed for cost in costs.values()), "s"),
         Figure("from the start of a command to that of its first run", median(cold), "s"),
         Figure(f"{of}, {slots} at a time with one thread each", median(together), "s"),

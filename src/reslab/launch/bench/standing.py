@@ -176,7 +176,7 @@ def _gates(heats: Sequence[Heat]) -> Sheet:
         for heat in heats
         for gate in heat.gates
     ]
-    return Sheet("gates, all passed before anything was timed", ("gate", "found", "allowed"), rows)
+    return Sheet("gates, all passed before the race", ("gate", "found", "allowed"), rows)
 
 
 def _limits(races: Sequence[Heat]) -> Sheet:

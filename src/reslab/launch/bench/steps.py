@@ -60,14 +60,14 @@ def measure(
         some = steps if trainer == "gpu" else max(1, round(steps * 20 / max(depth, 20)))
         words = (*_cifar(rows, batch), f"depth={depth}", f"width={width}")
         at = folder / f"c{depth}"
-        course = Course(words=words, warm=warm, steps=some, longest=some, outputs=at, device=device)
+        course = Course(words=words, warm=warm, steps=some, outputs=at, device=device)
         names = contestants(trainer, first=depth == depths[0], compiled=compiled)
         title = f"ResNet-{depth}, batches of {batch} at 32 x 32"
         heats.append(_raced(title, depth, course, names, repeats, folder, limits=limits[cores()]))
     for depth in digits:
         words = ("data=digits", "recipe=digits", "recipe.lr=0.001", f"depth={depth}", f"width={width}")
         at, some = folder / f"s{depth}", max(5, warm)
-        course = Course(words=words, warm=some, steps=digit_steps, longest=digit_steps, outputs=at, device=device)
+        course = Course(words=words, warm=some, steps=digit_steps, outputs=at, device=device)
         small.append(_raced(f"digits at depth {depth}", depth, course, SMALL, repeats, folder, limits=limits[1]))
     return standing.found(heats, small)
 

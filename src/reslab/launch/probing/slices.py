@@ -98,7 +98,8 @@ def said(rows: pl.DataFrame) -> Table:
         inside = "" if row["bent"] is None else f"{100 * row['bent']:.1f}"
         noise = "" if row["noise"] is None else f"{row['noise']:.2g}"
         cells = (f"{100 * row['basin']:.1f} ({100 * row['basin_again']:.1f})", inside)
-        shown.add_row(row["statistics"], str(row["direction"]), *cells, f"{row['minima']} ({row['repeated']})", noise)
+        minima = f"{row['minima']} ({row['repeated']})"
+        shown.add_row(row["statistics"], str(row["direction"]), f"{row['centre']:.3g}", *cells, minima, noise)
     return shown
 
 
