@@ -33,6 +33,39 @@ def test_badges_say_number_interval_n_budget_and_runs(tmp_path):
     assert all("seed=" in run for run in whether.runs)
 
 
+def test_whether_names_the_depths_beyond_the_deepest_share(tmp_path):
+    """At 110 most runs fail, so that no share is defined there: what holds at 56 is not said of the deepest nets."""
+    cells = {(s, d): [0.01 + 0.001 * seed for seed in range(8)] for s in ("none", "identity") for d in (20, 56, 110)}
+    cells["none", 56] = [0.7 + 0.01 * seed for seed in range(8)]
+    cells["none", 110] = ["at_chance"] * 8
+    cells["identity", 110] = [0.1, 0.3, *["at_chance"] * 6]
+    study = {"looks": [8], "shortcuts": ["none", "identity"], "depths": [20, 56, 110]}
+    found = answer(write(tmp_path, cells, study=study), "toy")
+    rescues = {row["depth"]: row for row in found.rescues.iter_rows(named=True)}
+    assert (rescues[56]["verdict"], rescues[110]["verdict"]) == ("rescues", "undecided")
+    assert rescues[110]["fraction"] is None
+    (line,) = (line for line in found.badges[0].lines if "takes away" in line)
+    assert line.startswith("identity takes away 100 % [")
+    assert line.endswith("at depth 56, at depth 110 undecided, share of the plain gap not defined (runs failed)")
+
+
+def test_a_rescue_without_a_share_is_named_without_one(tmp_path):
+    """Plain-110 fails and identity-110 does not: rescued, and a share would be one of chance."""
+    cells = {(s, d): [0.01 + 0.001 * seed for seed in range(8)] for s in ("none", "identity") for d in (20, 110)}
+    cells["none", 110] = ["at_chance"] * 8
+    found = answer(write(tmp_path, cells, study={"looks": [8]}), "toy")
+    assert "identity rescues depth 110, share of the plain gap not defined" in found.badges[0].lines
+
+
+@pytest.mark.parametrize(("looks", "said"), [([3], False), ([4], True), ([3, 4], True)])
+def test_an_n_that_was_not_simulated_is_told(tmp_path, looks, said):
+    cells = {key: [*values, values[0]] for key, values in GRID.items()}
+    found = answer(write(tmp_path, cells, study=ONE | {"looks": looks}), "toy")
+    notes = [note for note in found.notes if "not simulated" in note]
+    words = "not simulated at n = 4, but at n = 3, 5, 8: how often verdicts are false here is not known"
+    assert notes == [words] * said
+
+
 def test_every_table_has_its_columns_even_without_rows(tmp_path):
     found = answer(write(tmp_path, {("none", 8): ["planned"]}), "toy")
     full = answer(write(tmp_path / "full", GRID), "toy")
@@ -130,16 +163,20 @@ def test_log_cross_entropy_stands_beside_small_errors_only(tmp_path):
     assert large["log_ce_gap"].null_count() == len(large)
 
 
-def test_over_fitting_is_told_from_optimisation_failure(tmp_path):
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [((50, 51, 52), "over-fitting"), ((0, 50, 103), "")],  # as large a gap, and a lower bound below the margin
+)
+def test_over_fitting_is_told_from_optimisation_failure(tmp_path, wrong, kind):
+    """By the lower bound of the test gap alone, which no family corrects."""
     write(tmp_path, {("none", 8): [0.0] * 3, ("none", 56): [0.0] * 3}, study={"looks": [3]})
-    for seed in range(3):
+    for seed, errors in enumerate(wrong):
         path = tmp_path / f"runs/none56/seed={seed}/result.json"
         result = json.loads(path.read_text())
-        path.write_text(
-            json.dumps(result | {"test": result["test"] | {"error": 0.05 + 0.001 * seed, "errors": 50 + seed}})
-        )
+        path.write_text(json.dumps(result | {"test": result["test"] | {"error": errors / 1000, "errors": errors}}))
     (row,) = answer(tmp_path, "toy").gaps.iter_rows(named=True)
-    assert (row["verdict"], row["kind"]) == ("does not degrade", "over-fitting")
+    assert (row["verdict"], row["kind"]) == ("does not degrade", kind)
+    assert (row["test_lower_points"] > 0.25) == (kind == "over-fitting")
     assert answer(write(tmp_path / "o", GRID, study=ONE), "toy").gaps.row(0, named=True)["kind"] == "optimisation"
 
 

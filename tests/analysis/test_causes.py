@@ -216,3 +216,32 @@ def test_without_interventions_there_is_no_why(tmp_path):
     assert found.causes.columns == full.causes.columns
     assert isinstance(full.causes.schema["share"], pl.Float64)
     assert found.badges[2].word == "not measured"
+
+
+def failing(n, *, without, among=8):
+    """Deep runs that fail with leaky units and without them, of `among` each."""
+    plain = PLAIN | {("none", 56): ["diverged"] * without + [0.70 + 0.01 * seed for seed in range(among - without)]}
+    deep = ["diverged"] * n + [0.68 + 0.01 * seed for seed in range(among - n)]
+    shallow = [0.010 + 0.001 * seed for seed in range(among)]
+    return {"plain": plain | {("none", 20): shallow}, "leaky": {("none", 20): shallow, ("none", 56): deep}}
+
+
+@pytest.mark.parametrize(
+    ("n", "without", "word"),
+    [(0, 0, "clean"), (4, 0, "clean"), (5, 0, "breaks"), (5, 3, "clean"), (8, 3, "breaks"), (8, 4, "clean")],
+)
+def test_what_failed_without_it_was_not_broken_by_it(tmp_path, n, without, word):
+    """More than half of the runs must fail that did not fail before."""
+    cells = failing(n, without=without)
+    found = told(tmp_path, plain=cells["plain"], study=STUDY | {"looks": [8]}, leaky=cells["leaky"])
+    cause = row(found, "leaky")
+    assert (cause["failed_with"], cause["failed_without"], cause["n"]) == (n, without, 8)
+    said = found.evidence.filter(hypothesis="H6", depth=56)["interventions"].item()
+    assert ("breaks the deep net" in said) is (word == "breaks")
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_as_many_failures_as_without_never_speak_against_an_intervention(tmp_path, n):
+    cells = failing(n, without=n)
+    found = told(tmp_path, plain=cells["plain"], study=STUDY | {"looks": [8]}, leaky=cells["leaky"])
+    assert "breaks the deep net" not in found.evidence.filter(hypothesis="H6")["interventions"].item()

@@ -1,5 +1,7 @@
 """Plain against residual per seed: pairing, difference in differences, fractions."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,7 @@ from analysis.samples import failures, sample
 from reslab.analysis import contrasts as module
 from reslab.analysis.contrasts import twins
 from reslab.analysis.gaps import family
+from reslab.analysis.series import Series
 from reslab.analysis.study import Study
 from reslab.analysis.verdict import Sample
 
@@ -137,3 +140,123 @@ def test_no_share_of_a_gap_of_failed_runs():
     """Both arms at chance: any share would be an artefact of counting them all alike."""
     (found,) = rescues(GRID | {("none", 56): failures(3), ("identity", 56): failures(3)}, ONE, {56})
     assert (found.fraction, found.fraction_lower, found.fraction_upper) == (None, None, None)
+
+
+EIGHT = Study(looks=(8,))
+CORNERS = [("none", 20), ("none", 110), ("identity", 20), ("identity", 110)]
+
+
+def cells_of(dead, n=8, learned=((1.0, 40.0), (6.0, 9.0))):
+    """Depths 20 and 110, plain and identity, with errors that differ by seed; `dead`: cells of which no run learned."""
+    errors = dict(zip(CORNERS, [error for pair in learned for error in pair], strict=True))
+    return {
+        key: failures(n) if key in dead else sample(*(error + 0.01 * seed * (1 + error) for seed in range(n)))
+        for key, error in errors.items()
+    }
+
+
+@pytest.mark.parametrize("n", [2, 5, 8])
+@pytest.mark.parametrize("looks", [(3, 5, 8), (8,)])
+def test_nets_that_never_learned_are_not_compared(n, looks):
+    """At chance both: exchanging chance for chance gave an interval of no width and 'not better'; gaps say nothing."""
+    grid = cells_of({("none", 110), ("identity", 110)}, n)
+    found = {made.depth: made for made in contrasts(grid, Study(looks=looks))}
+    assert (found[110].difference_points, found[110].verdict) == (0.0, "undecided")
+    assert (found[110].lower_points, found[110].upper_points) == (None, None)
+    assert found[110].needed.startswith("no run of either net of this depth learned, so there is nothing to compare; ")
+    assert (found[110].look is None) == (n < looks[0])
+    assert found[20].lower_points is not None
+
+
+@pytest.mark.parametrize(("dead", "word"), [("none", "better"), ("identity", "not better")])
+def test_one_net_that_learned_is_enough_to_compare(dead, word):
+    found = {made.depth: made for made in contrasts(cells_of({(dead, 110)}), EIGHT)}
+    assert (found[110].verdict, found[110].needed) == (word, "")
+
+
+def test_one_run_that_learned_is_enough_to_compare():
+    """Not all runs at chance: the interval has a width again."""
+    grid = {("none", 110): failures(8), ("identity", 110): sample(*[90.0] * 7, 1.0, failed=range(7))}
+    (found,) = contrasts(grid, EIGHT)
+    assert found.lower_points < found.upper_points
+    assert "learned" not in found.needed
+
+
+@pytest.mark.parametrize("dead", [{key for at, key in enumerate(CORNERS) if mask >> at & 1} for mask in range(16)])
+def test_no_rescue_is_told_from_nets_that_never_learned(dead):
+    """Every set of dead cells: either gap is one from nets that learned, and of the deep nets some learned, too."""
+    grid = cells_of(dead)
+    (found,) = rescues(grid, EIGHT, {110})
+    shallow, deep = ({key for key in CORNERS if key[1] == depth} for depth in (20, 110))
+    if dead & shallow or dead >= deep:
+        assert (found.verdict, found.lower_points, found.upper_points) == ("undecided", None, None)
+        assert " learned, so there is nothing " in found.needed
+    else:
+        assert found.verdict == ("does not rescue" if ("identity", 110) in dead else "rescues")
+        assert found.needed == ""
+
+
+def test_a_worse_shallow_net_is_no_rescue_of_nets_that_never_learned():
+    """Both deep nets at chance, the shallow one with the shortcut 5 points worse: its gap is the smaller one."""
+    grid = cells_of({("none", 110), ("identity", 110)})
+    (found,) = rescues(grid, EIGHT, {110})
+    assert found.rescue_points > 4
+    assert found.verdict == "undecided"
+
+
+FINE, COARSE = 1 / 60_000, 1 / 100
+
+
+def equal(error, resolution, n=8):
+    """A cell of equal runs: all the spread that it may have is that of rounding to whole images."""
+    return Sample(tuple(range(n)), tuple(range(n)), (error,) * n, (False,) * n, resolution)
+
+
+@pytest.mark.parametrize(("first", "second"), [(FINE, FINE), (FINE, COARSE), (COARSE, FINE)])
+def test_equal_runs_keep_the_rounding_of_both_cells(first, second):
+    """Two independent roundings, neither finer than the coarser training set; t interval by hand."""
+    (found,) = contrasts({("none", 56): equal(0.6, first), ("identity", 56): equal(0.1, second)}, EIGHT)
+    half = stats.t.isf(0.025, 7) * max(first, second) / math.sqrt(12) * math.sqrt(2) / math.sqrt(8)
+    assert found.lower_points == pytest.approx(100 * (0.5 - half))
+    assert found.upper_points == pytest.approx(100 * (0.5 + half))
+
+
+@pytest.mark.parametrize("coarse", range(4))
+def test_equal_runs_keep_the_rounding_of_all_four_cells(coarse):
+    """Rescue: four roundings; its share: four over the two of the plain gap, by the definition of Fieller's ends."""
+    resolutions = [COARSE if at == coarse else FINE for at in range(4)]
+    errors = dict(zip(CORNERS, (0.1, 0.6, 0.05, 0.15), strict=True))
+    grid = {key: equal(errors[key], r) for key, r in zip(CORNERS, resolutions, strict=True)}
+    (found,) = rescues(grid, EIGHT, {110})
+    t, one = stats.t.isf(0.025, 7), COARSE / math.sqrt(12) / math.sqrt(8)
+    assert found.upper_points - found.lower_points == pytest.approx(100 * 2 * t * one * math.sqrt(4))
+    for share in (found.fraction_lower, found.fraction_upper):
+        spread = one * math.sqrt(4 + 2 * share**2)
+        assert abs(0.4 - share * 0.5) == pytest.approx(t * spread)
+    assert found.fraction_lower < 0.8 < found.fraction_upper
+
+
+def test_rounding_to_whole_images_spreads_as_it_is_said_to():
+    """Drawn: the spread of a contrast of rounded errors, and of a rescue, is that of two and of four roundings."""
+    draw = np.random.default_rng(0)
+    true = draw.random((4, 20_000))
+    errors = np.round(true / COARSE) * COARSE - true
+    samples = {key: equal(0.5, COARSE, 2) for key in CORNERS}
+    for signs in ({CORNERS[0]: 1, CORNERS[2]: -1}, dict(zip(CORNERS, (-1, 1, 1, -1), strict=True))):
+        series = Series.of(samples, signs)
+        drawn = sum(sign * errors[CORNERS.index(key)] for key, sign in signs.items())
+        assert series.rounding() == pytest.approx(drawn.std(), rel=0.02)
+        plain = sum(sign * errors[CORNERS.index(key)] for key, sign in signs.items() if key[0] == "none")
+        assert series.rounding(only="none") == pytest.approx(plain.std(), rel=0.02)
+
+
+@pytest.mark.parametrize("members", [1, 20])
+def test_where_all_is_rejected_bounds_are_those_of_one_difference(members):
+    """Holm's last step is the whole level of a look: verdicts hold over the family, its bounds do not all at once."""
+    draw = np.random.default_rng(0)
+    grid = {("none", 56): sample(*draw.normal(50, 0.5, 8))}
+    grid |= {(f"s{at}", 56): sample(*draw.normal(47, 0.5, 8)) for at in range(members)}
+    found = contrasts(grid, Study())
+    assert {made.verdict for made in found} == {"better"}
+    assert [made.lower_level for made in found] == pytest.approx([0.025 / 3] * members)
+    assert [made.upper_level for made in found] == pytest.approx([0.025 / 3 / members] * members)

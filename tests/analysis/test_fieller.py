@@ -9,6 +9,8 @@ from scipy import stats
 
 from reslab.analysis.fieller import Share, permuted_share
 from reslab.analysis.intervals import permutation, welch
+from reslab.analysis.removal import Cells
+from reslab.analysis.verdict import Sample
 
 rng = np.random.default_rng(7)
 FLOOR = 1e-4
@@ -144,3 +146,27 @@ def test_permutation_is_counting(margin):
 
 def test_permutation_needs_every_deep_net_worse_than_its_twin():
     assert permuted_share([0.9, 0.5], [0.1, 0.1], [0.2, 0.5]) is None
+
+
+FINE, COARSE = 1 / 60_000, 1 / 100
+
+
+def equal(error, resolution):
+    """Eight equal runs: nothing is known of their spread but that they are rounded to whole images."""
+    return Sample(tuple(range(8)), tuple(range(8)), (error,) * 8, (False,) * 8, resolution)
+
+
+@pytest.mark.parametrize("coarse", range(3))
+@pytest.mark.parametrize("level", [0.025, 0.001])
+def test_a_share_of_equal_runs_keeps_the_width_of_rounding(coarse, level):
+    """Of three cells rounded as the coarsest is; at both ends the contrast is t of its standard error from 0."""
+    errors = (0.7, 0.3, 0.1)
+    deep, changed, shallow = (equal(e, COARSE if at == coarse else FINE) for at, e in enumerate(errors))
+    made = Cells(deep, changed, shallow, None).share()
+    one = COARSE**2 / 12 / 8
+    for end in (made.lower(level), made.upper(level)):
+        weights = np.array([1 - end, -1.0, end])
+        parts = weights**2 * one
+        freedom = parts.sum() ** 2 / (parts**2 / 7).sum()
+        assert abs(weights @ errors) == pytest.approx(stats.t.isf(level, freedom) * math.sqrt(parts.sum()), rel=1e-6)
+    assert made.lower(level) < made.estimate == pytest.approx(2 / 3) < made.upper(level)

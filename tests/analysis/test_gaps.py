@@ -1,7 +1,9 @@
 """Verdicts: limits, orders that must hold, cases worked by hand."""
 
 import math
+import re
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -235,12 +237,24 @@ def words(*verdicts):
         ((F, F, F), 44, None, "no degradation up to depth 44"),
         ((F, U, F), 20, None, "no depth is known to degrade: fine up to 20 (32 undecided)"),
         ((F, None, D), 20, 44, "begins in (20, 44] (32 undecided)"),
+        ((F, D, U), 20, 32, "begins in (20, 32]"),
+        ((U, D, None), 8, 32, "begins in (8, 32] (20 undecided)"),
     ],
 )
 def test_onset(verdicts, after, first, said):
     found = onset("none", (8, 20, 32, 44), words(*verdicts), begun=True)
     assert (found.after, found.onset) == (after, first)
-    assert said in found.sentence
+    assert found.sentence.endswith(said)
+
+
+@pytest.mark.parametrize("verdicts", list(product((D, F, U, None), repeat=3)))
+def test_what_is_undecided_lies_where_it_matters(verdicts):
+    """Over all verdicts of three depths: below the onset or, without one, anywhere; deeper ones widen nothing."""
+    found = onset("none", (8, 20, 32, 44), words(*verdicts), begun=True)
+    assert found.onset == next((d for d, word in zip((20, 32, 44), verdicts, strict=True) if word == D), None)
+    open_ones = [d for d, word in zip((20, 32, 44), verdicts, strict=True) if word in (U, None)]
+    assert list(found.undecided) == [d for d in open_ones if found.onset is None or d < found.onset]
+    assert ("undecided" in found.sentence) is bool(found.undecided)
 
 
 def test_onset_without_the_shallowest_depth_has_no_lower_end():
@@ -290,3 +304,65 @@ def test_needed_seeds_are_a_range():
     least, most = (int(word) for word in gap.needed.replace(",", "").split() if word.isdigit() and int(word) > 5)
     assert math.isfinite(most)
     assert least < most
+
+
+ALIVE, HALF = [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.0, 1.1], sample(*[1.0] * 4, *[90.0] * 4, failed=range(4, 8))
+
+
+@pytest.mark.parametrize("deep", [failures(8), HALF, sample(*ALIVE)])
+def test_depth_takes_nothing_from_nets_that_never_learned(deep):
+    """No run of depth 20 learned: that 56 is no worse is no finding, however surely it is so."""
+    gap = only({("none", 20): failures(8), ("none", 56): deep}, Study(looks=(8,)))
+    assert gap.upper_points < 0.25
+    assert (gap.verdict, gap.needed) == ("undecided", gaps.NOTHING)
+
+
+@pytest.mark.parametrize("shallow", [{"failed": ()}, {"failed": range(7)}])
+def test_one_run_that_learned_could_have_been_lost(shallow):
+    """With one of the shallow runs there is something that depth could have taken away: the rule is about none."""
+    study = Study(looks=(8,))
+    gap = only({("none", 20): sample(*ALIVE, **shallow), ("none", 56): sample(*ALIVE)}, study)
+    assert gap.needed != gaps.NOTHING
+    both = {("none", 8): failures(8), ("none", 20): sample(*ALIVE), ("none", 56): sample(*ALIVE)}
+    found = {gap.depth: gap for gap in judge(both, study)}
+    assert {gap.verdict for gap in found.values()} <= {"does not degrade", "undecided"}
+    assert found[20].needed == gaps.NOTHING  # against depth 8, of which none learned
+    assert found[56].verdict == "does not degrade"  # against depth 20
+
+
+def seeds_said(gap):
+    return [int(number) for number in re.search(r"about (\d+)(?: to (\d+))? seeds", gap.needed).groups() if number]
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        Study(looks=(5,)),
+        Study(looks=(5, 8, 12)),
+        Study(looks=(5,), shortcuts=("none", "identity"), depths=(20, 32, 44, 56)),
+        Study(looks=(8,)),  # not there yet
+    ],
+)
+def test_the_seeds_that_would_tell_are_those_of_the_level_that_decides(study):
+    """Slowly: from two seeds on, up to the first n at which scipy's t of Welch's freedom is narrower than the gap."""
+    shallow, deep = (1.0, 1.6, 1.2, 1.4, 1.3), (1.0, 2.6, 2.2, 3.0, 0.7)
+    gap = only({("none", 20): sample(*shallow), ("none", 56): sample(*deep)}, study)
+    assert gap.verdict == "undecided"
+    level = gap.lower_level or 0.025 / len(study.looks)
+    values = [sample(*x).values for x in (deep, shallow)]
+    distance = np.mean(values[0]) - np.mean(values[1]) - 0.0025
+    for said, end in zip(seeds_said(gap), (0.9, 0.1), strict=True):
+        variances = [np.var(x, ddof=1) * 4 / stats.chi2.ppf(end, 4) for x in values]
+        n, total = 2, sum(variances)
+        while stats.t.isf(level, total**2 / sum(v**2 for v in variances) * (n - 1)) * math.sqrt(total / n) >= distance:
+            n += 1
+        assert said == max(n, 6)
+
+
+def test_a_stricter_level_asks_for_more_seeds():
+    samples = {("none", 20): sample(1.0, 1.6, 1.2), ("none", 56): sample(1.0, 2.6, 2.2)}
+    studies = [Study(looks=(3,)), Study(), Study(shortcuts=("none", "identity"), depths=(20, 56))]
+    few, more, most = (seeds_said(only(samples, study)) for study in studies)
+    assert few < more < most
+    failing = {("none", 20): sample(1.0, 1.2), ("none", 110): failures(2)}
+    assert "p = 0.17 is the smallest n = 2 can give and 0.0083 is needed" in only(failing, Study()).needed

@@ -176,3 +176,17 @@ def test_seeds_to_tell_is_the_first_n_that_suffices():
     assert width[0] >= 1.0 > width[1]
     assert seeds_to_tell(1e-6, (1.0, 1.0), level=0.025) is None
     assert seeds_to_tell(1.0, (2.0, 2.0), level=0.025) > n
+
+
+@pytest.mark.parametrize("sds", [(1.0, 1.0), (3.0, 1.0), (0.2, 2.0), (1.0, 1e-6)])
+@pytest.mark.parametrize("level", [0.025, 0.001])
+def test_seeds_to_tell_are_those_of_welchs_freedom(sds, level):
+    """Samples with exactly these spreads, one seed more at a time, until scipy's interval is narrow enough."""
+    n, confidence = 2, 1 - 2 * level
+    while True:
+        a, b = (sd * stats.zscore(np.arange(n), ddof=1) for sd in sds)
+        low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
+        if (high - low) / 2 < 2.0:
+            break
+        n += 1
+    assert seeds_to_tell(2.0, sds, level=level) == n

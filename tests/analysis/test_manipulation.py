@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.records import write
 from analysis.test_causes import BAD, GOOD, PLAIN, STUDY, row, told, verdict
 from reslab.analysis import manipulation
 from reslab.analysis.answer import answer
@@ -67,3 +68,24 @@ def test_one_seed_without_a_record_leaves_it_unknown(tmp_path):
     last = found.runs.filter(depth=56, intervention="norm_projection").sort("seed")["folder"][-1]
     (Path(last) / "probes" / "readings.parquet").write_text("no table")
     assert row(answer(tmp_path, "toy"), "norm_projection")["frozen_with"] is None
+
+
+def test_the_seeds_are_the_first_planned_ones(tmp_path):
+    """Planned 3, 4, 5, 0, 1, 2 and looked at n = 3: layers froze in the others alone, and those are in no number."""
+    study = STUDY | {"looks": [3]}
+    for first in (3, 0):
+        first_three = {key: values[:3] for key, values in PLAIN.items()}
+        write(tmp_path, first_three, study=study, intervention="none", first_seed=first)
+        bad = {key: values[:3] for key, values in BAD.items()}
+        write(tmp_path, bad, intervention="norm_projection", first_seed=first)
+    for run in answer(tmp_path, "toy").runs.filter(depth=56).iter_rows(named=True):
+        share = (0.1 if run["intervention"] == "none" else 0.04) if run["seed"] >= 3 else 0.9
+        kept = Readings(RunFolder(Path(run["folder"])), "run", until=0)
+        for step in (1, 100):
+            kept.add(step, "update_geometry/train", [("trunk", "freeze_index", share, None)])
+        kept.write()
+    found = answer(tmp_path, "toy")
+    cause = row(found, "norm_projection")
+    assert cause["n"] == 3
+    assert (cause["frozen_with"], cause["frozen_without"]) == (pytest.approx(0.04), pytest.approx(0.1))
+    assert verdict(found, "H2") == "against"

@@ -71,6 +71,12 @@ def test_shortfalls_are_exactly_what_the_page_says():
         assert sum(sentence.count("% covered") for sentence in said) == len(short)
 
 
+@pytest.mark.parametrize("n", [2, 4, 6, 7, 10, 100])
+def test_silence_never_means_that_nobody_looked(n):
+    (said,) = shortfalls(n)
+    assert f"not simulated at n = {n}, but at n = {', '.join(map(str, SEEDS))}" in said
+
+
 def test_known_degradation_is_found_and_healthy_nets_are_called_healthy():
     """He 2015's training errors, spread 0.1: plain-44 and plain-56 degrade (2 of 6), at n = 5 nearly always."""
     table = pl.read_csv(TABLE).filter(pl.col("gap") == "as in He 2015", pl.col("failures") == 0)

@@ -6,11 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from reslab.commands.plan import main as plan
 from reslab.runs.folder import read_json, write_json
 from settings import SMALL
 
+OWN = """
+from torch import nn
+from reslab.specs import Layer
+
+
+def own(span):
+    return (Layer(lambda: nn.AvgPool2d(span.stride), stride=span.stride),) if span.changes_shape else ()
+"""
 KEYS = {"state", "cell", "label", "seed", "folder", "params", "macs", "steps", "seconds", "estimated_from", "command"}
 
 
@@ -104,7 +113,40 @@ def test_an_interrupted_run_has_less_to_do(listed, train):
     write_json(folder / "status.json", {"state": "interrupted", "step": 9, "steps": 12})
     (rest,) = listed(*SMALL, "seed=1")
     assert rest["state"] == "interrupted"
+    assert rest["seconds"] == 18.0  # there is no checkpoint
+    (folder / "checkpoints").mkdir()
+    torch.save({"global_step": 5}, folder / "checkpoints/last.ckpt")
+    (rest,) = listed(*SMALL, "seed=1")
     assert rest["seconds"] == 13.0
+
+
+def test_runs_of_one_name_are_told_apart(train, capsys):
+    assert plan([*SMALL, "recipe.lr=0.01,0.05", "recipe.steps=20,40"]) == 0
+    heads, *rows = capsys.readouterr().out.splitlines()
+    assert heads.split()[:5] == ["state", "run", "cell", "lr", "seed"]
+    assert heads.split().count("steps") == 1
+    assert [row.split()[3] for row in rows[:4]] == ["0.01", "0.05", "0.01", "0.05"]
+    assert plan([*SMALL]) == 0
+    assert " lr " not in capsys.readouterr().out
+
+
+def test_a_part_of_ones_own_is_counted_by_the_runs_that_ended(listed, train, capsys, tmp_path, monkeypatch):
+    (tmp_path / "ownlab.py").write_text(OWN)
+    (tmp_path / "conf/shortcut").mkdir(parents=True)
+    (tmp_path / "conf/shortcut/own.yaml").write_text("_target_: ownlab.own\n_partial_: true\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = [*SMALL, "shortcut=own", "trust=[ownlab]"]
+    (run,) = listed(*words)
+    assert (run["params"], run["macs"]) == (None, None)
+    assert train(*words) == 0
+    (run,) = listed(*words)
+    assert run["params"] == read_json(Path(run["folder"]) / "result.json")["params"]
+    assert run["macs"] is None
+    assert plan([*words, "seed=0,1"]) == 0
+    _, done, new, *said = capsys.readouterr().out.splitlines()
+    assert f"{run['params']:,}" in done
+    assert (done.count("?"), new.count("?")) == (2, 3)
+    assert any("params are known once a run has ended" in line for line in said)
 
 
 def test_other_threads_are_another_speed(listed, train):

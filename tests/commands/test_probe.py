@@ -8,7 +8,7 @@ import torch
 
 from reslab import api
 from reslab.commands.main import main as entry
-from reslab.commands.probe import main
+from reslab.commands.probe import _where, main
 from reslab.launch.probing.init import smooth_images
 from reslab.probes.signal import signal_propagation
 from reslab.runs.folder import RunFolder, read_json
@@ -95,9 +95,28 @@ def test_a_lesion_study_of_a_finished_run(finished_run, tmp_path, capsys):
     record = read_json(run / "probes/lesion.json")
     assert (record["draws"], record["seed"]) == (2, 1)
     again = rows
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"no plan in {tmp_path / 'outputs'} has this run" in said
     assert main([f"run={run}", "probe=lesion", "draws=2", "images=50", "fresh_images=64", "seed=1"]) == 0
     assert read_study(RunFolder(run), "lesion").equals(again)
     assert "one unit deleted" in capsys.readouterr().out
+
+
+def test_the_reports_of_a_studied_run_are_named(finished_run, tmp_path, monkeypatch):
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished_run.parents[2], outputs)
+    run = RunFolder(outputs / finished_run.relative_to(finished_run.parents[2]))
+    plans = outputs / "experiments"
+    monkeypatch.chdir(tmp_path)
+    assert _where(run) == "the figure is in: reslab report experiment=adhoc"
+    shutil.copytree(plans / "adhoc", plans / "second")
+    (plans / "other").mkdir()
+    (plans / "other/plan.jsonl").write_text('{"schema": 2}\n')
+    monkeypatch.chdir(tmp_path.parent)
+    words = f"outputs={outputs}"
+    assert _where(run) == (
+        f"the figure is in: reslab report experiment=adhoc {words} and reslab report experiment=second {words}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from reslab.analysis.table import runs
 from reslab.commands import status
@@ -59,6 +60,30 @@ def test_one_experiment(outputs, capsys):
     assert "ago" in line
     assert "128" in line  # 2 steps a second of 64 images
     assert re.search(r"~\d+s$", line.strip())  # how many is measured: see tests/runs/test_overview.py
+
+
+def test_runs_of_one_name_are_told_apart(outputs, capsys):
+    path = plan_file(outputs, "adhoc")
+    first = read_plan(path)[0]
+    changes = {"cell": "f" * 64, "lr": 0.0125, "folder": "runs/other/seed=0"}
+    with path.open("a") as file:
+        file.write(json.dumps(first | changes) + "\n")
+    assert main(["experiment=adhoc"]) == 0
+    _, heads, *rows = capsys.readouterr().out.splitlines()
+    assert heads.split()[:5] == ["state", "run", "cell", "lr", "seed"]
+    assert [row.split()[3] for row in rows[:2]] == ["0.1", "0.0125"]
+
+
+def test_an_interrupted_run_is_where_its_checkpoint_is(outputs, capsys):
+    """Not where its last heartbeat was, which may be before or after it."""
+    folders = add(outputs, 2)
+    for folder in folders:
+        run_now(folder, state="interrupted", step=9)
+    (folders[0] / "checkpoints").mkdir()
+    torch.save({"global_step": 10}, folders[0] / "checkpoints/last.ckpt")
+    assert main(["experiment=adhoc"]) == 0
+    steps = [line.split()[4] for line in capsys.readouterr().out.splitlines() if line.startswith("interrupted")]
+    assert steps == ["10/12", "0/12"]
 
 
 def test_a_run_after_its_last_step(outputs, capsys):

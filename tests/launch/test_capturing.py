@@ -44,6 +44,18 @@ def test_auto_leaves_others_alone_and_true_is_refused_with_the_reason(trainer, r
         trainer(*GPU, *words, "trainer.compile=true")
 
 
+def test_a_cpu_compiles_the_net_as_one_or_says_why_not(trainer):
+    cpu = ("trainer=cpu", "tracking=disabled", "trainer.compile=true")
+    assert trainer(*cpu)["compile"] is True
+    assert trainer(*cpu, "shortcut=none", "intervention=norm_projection")["compile"] is True
+    for word, said in (
+        ("devices=2", "devices=2 x num_nodes=1 are 2"),
+        ("trainer.activation_checkpointing=true", "segments"),
+    ):
+        with pytest.raises(ValueError, match=rf"trainer.compile=true .*{said}.*; use trainer.compile=false"):
+            trainer(*cpu, word)
+
+
 def test_a_cpu_records_nothing(trainer):
     with pytest.raises(ValueError, match=r"trainer\.accelerator=cpu has no CUDA graphs"):
         trainer("trainer=cpu", "tracking=disabled", "trainer.cuda_graph=true")

@@ -19,12 +19,14 @@ def test_runs_that_share_a_gpu_say_so(monkeypatch, device, shared):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"cuda_graph": False, "compile": False}, "one by one"),
-        ({"cuda_graph": True, "compile": False}, "recorded"),
-        ({"cuda_graph": True, "compile": True}, "recorded, compiled"),
+        ({"cuda_graph": False, "compile": False}, "steps as they are"),
+        ({"cuda_graph": True, "compile": False}, "steps recorded"),
+        ({"cuda_graph": False, "compile": True}, "steps compiled"),
+        ({}, "steps as they are"),
+        ({"cuda_graph": True, "compile": True}, "steps recorded and compiled"),
     ],
 )
-def test_a_gpu_says_how_its_steps_were_made(monkeypatch, asked, said):
+def test_a_result_says_how_its_steps_were_made(monkeypatch, asked, said):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
     trainer = Mock(spec=pl.Trainer, strategy=Mock(root_device=torch.device("cuda:0")), world_size=1)
     assert hardware(trainer, {"trainer": asked})["stepping"] == said

@@ -46,6 +46,22 @@ def test_slices_of_a_trained_run(finished_run):
     assert said_of(slices_study, rows).count("retaken") == 2
 
 
+def test_every_number_stands_under_its_heading(finished_run):
+    rows = rows_of(finished_run, slices_study, SLICES)
+    shown, found = slices_study.said(rows), slices_study.summary(rows)
+    table = {str(column.header): list(column.cells) for column in shown.columns}
+    assert {len(cells) for cells in table.values()} == {len(found)}
+    assert table["statistics"] == [one["statistics"] for one in found]
+    assert table["direction"] == [str(one["direction"]) for one in found]
+    assert table["loss at 0"] == [f"{one['centre']:.3g}" for one in found]
+    basins = [f"{100 * one['basin']:.1f} ({100 * one['basin_again']:.1f})" for one in found]
+    assert table["basin % (other images)"] == basins
+    bent = ["" if one["bent"] is None else f"{100 * one['bent']:.1f}" for one in found]
+    assert table["not convex %"] == bent
+    assert table["minima (found again)"] == [f"{one['minima']} ({one['repeated']})" for one in found]
+    assert table["noise, nats"] == ["" if one["noise"] is None else f"{one['noise']:.2g}" for one in found]
+
+
 def test_a_net_without_batchnorm_has_no_statistics_to_retake(finished_run):
     trained = api.load(finished_run)
     config = trained.config | {"outputs": str(finished_run.parents[2])}

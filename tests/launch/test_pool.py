@@ -92,3 +92,15 @@ def test_a_plan_lists_the_sweep_and_times_it_as_it_starts(jobs):
         free[at] += run.estimate.seconds
     assert [run.job for run in found.runs] == jobs
     assert found.seconds == pytest.approx(max(free))
+
+
+def test_what_another_command_ended_in_the_meantime_is_not_run_again(tmp_path):
+    """It was pending when the list was made, and has ended before its turn: its records stay as they are."""
+    ours, theirs = grid.jobs(2, tmp_path)[:2]
+    Pool([theirs], 1, Silent(), {}, work=fake.Training(0.001)).run()
+    files = {path: path.read_bytes() for path in theirs.folder.path.rglob("*") if path.is_file()}
+    outcomes, order = {}, Order()
+    Pool([ours, theirs], 1, order, outcomes, work=fake.Training(0.001)).run()
+    assert outcomes == {(ours.cell, ours.seed): "trained", (theirs.cell, theirs.seed): "ended"}
+    assert order.names == [ours.name]
+    assert files == {path: path.read_bytes() for path in theirs.folder.path.rglob("*") if path.is_file()}

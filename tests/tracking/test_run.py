@@ -15,7 +15,9 @@ from settings import SMALL
 CONFIG = {
     "tracking": {"mode": "auto", "project": "reslab", "entity": None, "init_timeout": 2, "finish_timeout": 5},
     "run": {"cell": "c" * 64, "label": "l" * 96, "experiment": "e" * 90, "params": 1, "macs": 2, "folder": "none"},
-    "choices": {name: "x" for name in ("block", "order", "shortcut", "norm", "data", "recipe")},
+    "choices": {name: "x" for name in ("block", "order", "shortcut", "norm", "net", "act", "data", "recipe")}
+    | {"intervention": "none"},
+    "recipe": {"lr": 0.1, "steps": 20, "batch": 64, "precision": "fp32"},
     "depth": 8,
     "width": 4,
     "seed": 3,
@@ -53,7 +55,10 @@ def test_the_offline_file_mirrors_the_record(train, tmp_path):
         config = {item.key: item.value_json for item in run.config.update}
         assert config["shortcut"] == '"none"'
         assert (config["depth"], config["width"], config["seed"], config["params"]) == ("8", "4", str(seed), "4934")
+        assert (config["lr"], config["steps"], config["batch"], config["precision"]) == ("0.1", "12", "64", '"fp32"')
+        assert (config["net"], config["act"], config["intervention"]) == ('"cifar"', '"relu"', '"none"')
         assert run.run_group == folder.parent.name
+        assert run.display_name == f"{folder.parent.name}-s{seed}"
         assert run.run_id.endswith(f"-s{seed}-a1")
         steps = []
         for record in found:
@@ -124,6 +129,16 @@ def test_mode(monkeypatch, tmp_path):
     assert tracking.resolve_mode("auto") == "offline", "the key is for another server"
     (tmp_path / "netrc").write_text("machine tracker.mylab.org login user password k\n")
     assert tracking.resolve_mode("auto") == "online"
+
+
+def test_what_a_reviewer_groups_by_is_flat_and_names_tell_cells_apart():
+    other = CONFIG | {"recipe": CONFIG["recipe"] | {"lr": 0.05}, "run": CONFIG["run"] | {"cell": "d" * 64}}
+    one, two = mirror.identity(CONFIG, 1), mirror.identity(other, 1)
+    assert set(mirror.flat_config(CONFIG)) == set(mirror.CONFIG_KEYS)
+    assert (one["config"]["lr"], two["config"]["lr"]) == (0.1, 0.05)
+    assert one["name"].endswith("-cccccccc-s3")
+    assert two["name"].endswith("-dddddddd-s3")
+    assert len(one["name"]) <= 128  # W&B takes no more
 
 
 def test_ids_are_those_of_cell_seed_and_origin():

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -158,3 +159,35 @@ def test_the_same_statistics_give_the_same_score():
 def test_a_net_without_batch_norm_is_copied_as_it_is():
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
     assert score(refreshed(model, 10), 7) == score(model, 7)
+
+
+class Told(nn.Module):
+    """Reads the truth off an image, and says it; of marked images one of the logits is `wrong`, at `place` from it."""
+
+    def __init__(self, wrong, place):
+        super().__init__()
+        self.wrong, self.place = wrong, place
+
+    def forward(self, batch):
+        truth, marked = batch[:, 0, 0, 0].long(), batch[:, 0, 0, 1] > 0
+        logits = F.one_hot(truth, 5).float()
+        logits[marked, (truth[marked] + self.place) % 5] = self.wrong
+        return logits
+
+
+@pytest.mark.parametrize("batch", [1, 7, N])
+@pytest.mark.parametrize(
+    ("wrong", "place"), [(math.inf, 0), (math.nan, 0), (-math.inf, 1), (-math.inf, 4), (math.nan, 2), (math.inf, 3)]
+)
+def test_logits_that_are_not_finite_are_wrong_whatever_is_largest(wrong, place, batch):
+    """The truth has the largest logit, or the first that is not a number; a net that overflows knows nothing."""
+    pictures, truth = torch.zeros(N, 3, 4, 4, dtype=torch.uint8), labels()
+    pictures[:, 0, 0, 0], pictures[::3, 0, 0, 1] = truth.to(torch.uint8), 1
+
+    def found(model):
+        return evaluate(
+            model, pictures, truth, normalise=torch.Tensor.float, batch=batch, precision=contextlib.nullcontext
+        )
+
+    assert found(Told(wrong, place)).errors == len(pictures[::3])
+    assert found(Told(0.5, 1)).errors == 0

@@ -16,7 +16,7 @@ import torch
 from torch._dynamo.utils import counters
 from torch.nn import functional as F
 from reslab import api
-from reslab.training.fused import fused, regions
+from reslab.training.fused import as_one, fused, regions
 
 torch.set_num_threads(1)
 draw = torch.Generator().manual_seed(0)
@@ -41,6 +41,21 @@ def graphs(depth):
     return made
 
 
+def whole():
+    plain = api.net("depth=14", "width=4", "shortcut=identity", seed=1).train()
+    other, before = copy.deepcopy(plain), counters["stats"]["unique_graphs"]
+    forward = as_one(other)
+    for _ in range(2):
+        for net, logits in ((plain, plain(images)), (other, forward(other, images))):
+            net.zero_grad()
+            F.cross_entropy(logits, labels).backward()
+    for mine, theirs in zip(other.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-5)
+    other.load_state_dict(plain.state_dict())
+    assert torch.equal(other.eval()(images), plain.eval()(images)), "evaluation is not compiled"
+    assert counters["stats"]["unique_graphs"] == before + 1
+
+
 def left_by_an_error():
     net, limit = api.net("depth=8", "width=4"), torch._dynamo.config.recompile_limit
     try:
@@ -54,6 +69,7 @@ def left_by_an_error():
 
 
 left_by_an_error()
+whole()
 shallow, deep = graphs(14), graphs(26)
 assert counters["inductor"], "Inductor has compiled"
 print(shallow, deep)

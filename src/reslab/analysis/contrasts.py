@@ -5,15 +5,16 @@ Cells share seeds by construction, so every seed gives one number; the numbers a
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from reslab.analysis.gaps import in_points
-from reslab.analysis.intervals import Comparison, Exact, fieller, paired, permutation, sign_flips, welch
+from reslab.analysis.intervals import Comparison, Exact, fieller, paired, welch
+from reslab.analysis.series import Series
 from reslab.analysis.study import POINTS, Study
-from reslab.analysis.verdict import LEVEL, Family, Key, Look, Sample, Settled, settle, unbroken
+from reslab.analysis.verdict import LEVEL, Family, Key, Look, Sample, Settled, settle
 
 PLAIN, RESCUES = "none", "rescues"
 
@@ -60,53 +61,6 @@ class Rescue:
     needed: str
 
 
-@dataclass(frozen=True)
-class _Series:
-    """Some cells over the seeds that all of them have, in the order of the plan, and the signs that they go in with."""
-
-    signs: Mapping[Key, int]
-    values: Mapping[Key, tuple[float, ...]]
-    failed: tuple[bool, ...]
-    ready: int
-    """Seeds from the first planned one on that all cells have a result of."""
-    floor: float
-
-    @classmethod
-    def of(cls, samples: Mapping[Key, Sample], signs: Mapping[Key, int]) -> "_Series | None":
-        """None where a cell has no result."""
-        if not all(key in samples for key in signs):
-            return None
-        used = [samples[key] for key in signs]
-        planned = [seed for seed in used[0].planned if all(seed in sample.planned for sample in used)]
-        seeds = [seed for seed in planned if all(seed in sample.seeds for sample in used)]
-        if not seeds:
-            return None
-        places = {key: [samples[key].seeds.index(seed) for seed in seeds] for key in signs}
-        values = {key: tuple(samples[key].values[at] for at in places[key]) for key in signs}
-        failed = tuple(any(samples[key].failed[places[key][at]] for key in signs) for at in range(len(seeds)))
-        floor = max(sample.floor for sample in used)
-        return cls(signs, values, failed, len(unbroken(planned, seeds)), floor)
-
-    def numbers(self, n: int, only: str | None = None) -> tuple[float, ...]:
-        """One a seed; `only`: of the cells with this shortcut."""
-        used = [(sign, self.values[key]) for key, sign in self.signs.items() if only in (None, key[0])]
-        return tuple(float(sum(sign * values[at] for sign, values in used)) for at in range(n))
-
-    def floors(self) -> tuple[float, float]:
-        """Spread of rounding of all the cells together, and of the plain ones."""
-        plain = sum(key[0] == PLAIN for key in self.signs)
-        return self.floor * math.sqrt(len(self.signs)), self.floor * math.sqrt(plain)
-
-    def compare(self, n: int) -> Comparison:
-        """Paired t; with failures by exact permutation of two cells, by sign flips of four."""
-        if not any(self.failed[:n]):
-            return paired(self.numbers(n), floor=self.floors()[0])
-        if len(self.signs) == 2:
-            plain, other = (self.values[key][:n] for key in sorted(self.signs, key=lambda key: -self.signs[key]))
-            return permutation(plain, other)
-        return sign_flips(self.numbers(n))
-
-
 def contrasts(samples: Mapping[Key, Sample], study: Study, cells: Family) -> list[Contrast]:
     """Every shortcut of the family against none at every depth that both have, decided together."""
     keys = [(s, d) for s, depths in cells.items() if s != PLAIN for d in depths if d in cells.get(PLAIN, ())]
@@ -141,8 +95,8 @@ def rescues(samples: Mapping[Key, Sample], study: Study, cells: Family, degraded
     found = []
     for key, series, n, settled in _decide(samples, signs, study):
         numbers, gap = series.numbers(n), series.numbers(n, only=PLAIN)
-        known = key[1] in degraded and not any(series.failed[:n])
-        share = fieller(numbers, gap, floors=series.floors()) if known else None
+        known = key[1] in degraded and not series.broken(n)
+        share = fieller(numbers, gap, floors=(series.rounding(), series.rounding(only=PLAIN))) if known else None
         verdict = _word(settled, study, RESCUES, "does not rescue")
         found.append(
             Rescue(
@@ -181,9 +135,13 @@ def twins(plain: Sample, residual: Sample) -> tuple[float | None, float | None]:
 
 def _decide(
     samples: Mapping[Key, Sample], signs: Mapping[Key, Mapping[Key, int]], study: Study
-) -> Iterator[tuple[Key, _Series, int, Settled | None]]:
-    """Settle a family at its looks; for each member with results its series, the seeds to show, and where it stands."""
-    series = {key: found for key, own in signs.items() if (found := _Series.of(samples, own)) is not None}
+) -> Iterator[tuple[Key, Series, int, Settled | None]]:
+    """Settle a family at its looks; for each member with results its series, the seeds to show, and where it stands.
+
+    A member of nets that did not learn counts in the family, and has no bounds: exchanging chance for chance would give
+    it an interval without a width.
+    """
+    series = {key: found for key, own in signs.items() if (found := Series.of(samples, own)) is not None}
     looks = []
     for n in study.looks:
         made: dict[Key, Sequence[Comparison]] = {
@@ -193,15 +151,19 @@ def _decide(
     settled = settle(looks, planned=len(study.looks), margin=study.delta / POINTS)
     for key, own in series.items():
         standing = settled.get(key)
-        yield key, own, standing.look if standing else len(own.failed), standing
+        if standing and own.nothing(standing.look):
+            standing = replace(standing, lower=-math.inf, upper=math.inf)
+        yield key, own, standing.look if standing else own.n, standing
 
 
-def _interval(series: _Series, n: int, settled: Settled | None) -> dict[str, Any]:
+def _interval(series: Series, n: int, settled: Settled | None) -> dict[str, Any]:
     """The fields that contrasts and rescues share."""
     made = series.compare(n) if n > 1 else None
-    lower, upper = (-math.inf, math.inf) if made is None else (made.lower(LEVEL), made.upper(LEVEL))
+    lower, upper = -math.inf, math.inf
     if settled:
         lower, upper = settled.lower, settled.upper
+    elif made and not series.nothing(n):
+        lower, upper = made.lower(LEVEL), made.upper(LEVEL)
     return {
         "n": n,
         "look": settled.look if settled else None,
@@ -213,11 +175,13 @@ def _interval(series: _Series, n: int, settled: Settled | None) -> dict[str, Any
     }
 
 
-def _needed(series: _Series, n: int, settled: Settled | None, study: Study) -> str:
+def _needed(series: Series, n: int, settled: Settled | None, study: Study) -> str:
     """What is missing for a decision: seeds of the next look, or an n at which the test can decide at all."""
     if _word(settled, study, "yes", "no") != "undecided":
         return ""
     ahead = next((f"next look at n = {look}" for look in study.looks if look > n), "no look is left")
+    if why := series.nothing(n):
+        return f"{why}; {ahead}"
     made = series.compare(n) if n > 1 else None
     if settled and isinstance(made, Exact) and made.smallest > settled.lower_level:
         return (

@@ -16,13 +16,13 @@ FREED = 0.5  # of the time that layers are frozen without it: what leaves more h
 
 
 def frozen_share(context: Context, depth: int, study: Study, n: int) -> float | None:
-    """Share of (convolution, step) that is frozen in plain nets of a depth: mean over the first `n` seeds.
+    """Share of (convolution, step) that is frozen in plain nets of a depth: mean over the first `n` planned seeds.
 
     The freeze index of the update geometry, averaged over training by trapezoids between recorded steps. None where a
     seed has not recorded it.
     """
     own = context.runs.filter(pl.col("shortcut") == PLAIN, pl.col("depth") == depth)
-    own = own.filter(~pl.col("seed").is_in(study.tuning_seeds)).sort("seed")
+    own = own.filter(~pl.col("seed").is_in(study.tuning_seeds))  # in order of the plan, as looks are
     found = [_of_run(RunFolder(Path(str(folder)))) for folder in own["folder"].head(n)]
     known = [share for share in found if share is not None]
     return sum(known) / n if len(known) == n else None

@@ -1,4 +1,7 @@
-"""What stands beside a gap: test error, log cross-entropy, failure rates. Plain 95 % intervals; they decide nothing."""
+"""What stands beside a gap: test error, log cross-entropy, failure rates. Plain 95 % intervals, corrected for nothing.
+
+They are in no verdict. One of them gives a word: the test gap says whether a depth that does not degrade over-fits.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -50,7 +53,10 @@ def _three(name: str, suffix: str, made: Comparison | float | None, scale: float
 
 
 def _kind(gap: Gap, test_lower: float | None, delta: float) -> str:
-    """Optimisation failure: training error rises. Over-fitting: it does not, and the test error does."""
+    """Optimisation failure: training error rises. Over-fitting: it does not, and the test error does.
+
+    The first goes by the verdict, the second by the lower bound of a test gap that no family corrects.
+    """
     if gap.verdict == DEGRADES:
         return "optimisation"
     return "over-fitting" if gap.verdict == FINE and test_lower is not None and test_lower > delta else ""

@@ -89,6 +89,9 @@ def settle(looks: Sequence[Look], *, planned: int, margin: float, level: float =
     look Holm's step-down runs in each direction; the bounds are those of the step at which it stopped, so a
     hypothesis is rejected exactly where its bound passes the margin. A look at which comparisons are missing does
     not replace one at which all could be made.
+
+    What holds over the family is the verdicts, with probability 1 - `level` in each direction. Bounds are not
+    simultaneous: where Holm rejects everything, each is at the level of one hypothesis (`lower_level`, `upper_level`).
     """
     standing: dict[Key, Settled] = {}
     for look in looks:

@@ -82,11 +82,25 @@ def whether(gaps: Sequence[Gap], rescues: Sequence[Rescue]) -> tuple[str, list[s
         kind = " (optimisation: training error itself rises)" if own.verdict == DEGRADES else ""
         lines.append(f"{net(shortcut)} {own.verdict}: {said}, depth {own.depth} against {own.against}{kind}")
     for shortcut in ordered(rescue.shortcut for rescue in rescues):
-        sure = [rescue for rescue in rescues if rescue.shortcut == shortcut and rescue.verdict == RESCUES]
-        if sure:
-            deepest = max(sure, key=lambda rescue: rescue.depth)
-            lines.append(f"{shortcut} takes away {share(deepest)} at depth {deepest.depth}")
+        lines += _rescued(shortcut, [rescue for rescue in rescues if rescue.shortcut == shortcut])
     return lines[0].partition(":")[0], lines
+
+
+def _rescued(shortcut: str, rescues: Sequence[Rescue]) -> list[str]:
+    """The deepest depth that is rescued, and every deeper one, which is not known to be; no line where none is."""
+    sure = [rescue for rescue in rescues if rescue.verdict == RESCUES]
+    if not sure:
+        return []
+    deepest = max(sure, key=lambda rescue: rescue.depth)
+    part = f"takes away {share(deepest)} at depth {deepest.depth}"
+    said = part if deepest.fraction is not None else f"rescues depth {deepest.depth}, {share(deepest)}"
+    deeper = sorted((r for r in rescues if r.depth > deepest.depth), key=lambda rescue: rescue.depth)
+    beyond = [f", at depth {rescue.depth} {rescue.verdict}, {share(rescue)}{_broken(rescue)}" for rescue in deeper]
+    return [f"{shortcut} {said}{''.join(beyond)}"]
+
+
+def _broken(rescue: Rescue) -> str:
+    return " (runs failed)" if "sign flips" in rescue.method else ""
 
 
 def telling(gaps: Sequence[Gap]) -> Gap:

@@ -1,6 +1,8 @@
 """`reslab probe probe=init`, or `reslab probe run=FOLDER probe=NAME`: measure nets without training them."""
 
+import shlex
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from reslab.launch.freeze import resolve_verb
 from reslab.launch.here import outputs_of, unfetched
 from reslab.launch.probing.grid import AXES, points
 from reslab.launch.words import listed, quoted
+from reslab.runs.commands import folder_words
 from reslab.runs.folder import RunFolder, write_json
+from reslab.runs.plan import experiments, plan_file, read_plan
 from reslab.runs.studies import SCHEMAS, write_study
 
 STUDY = "probe=lesion, linear, slices or curvature"
@@ -87,9 +91,22 @@ def _of_run(name: str, config: dict[str, Any], out: Console) -> int:
     out.print(study.said(rows))
     settings = {key: value for key, value in config.items() if key not in OURS}
     write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": study.summary(rows)})
-    said = f"wrote {file} and {name}.json beside it; the figure is in: reslab report experiment=NAME"
-    out.print(said, markup=False, soft_wrap=True)
+    out.print(f"wrote {file} and {name}.json beside it; {_where(folder)}", markup=False, soft_wrap=True)
     return 0
+
+
+def _where(folder: RunFolder) -> str:
+    """The reports that show a study of this run: of the experiments that planned it."""
+    outputs, found = outputs_of(folder), []
+    for experiment in experiments(outputs):
+        with suppress(ValueError):  # of another version
+            lines = read_plan(plan_file(outputs, experiment))
+            own = (outputs / line["folder"] for line in lines)
+            found += [experiment] if any(path.resolve() == folder.path.resolve() for path in own) else []
+    if not found:
+        return f"no plan in {outputs} has this run, so that no report shows it"
+    words = (["reslab", "report", f"experiment={experiment}", *folder_words(outputs)] for experiment in found)
+    return f"the figure is in: {' and '.join(map(shlex.join, words))}"
 
 
 def _table(title: str, rows: Any) -> Table:

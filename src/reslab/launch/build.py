@@ -19,6 +19,7 @@ from reslab.specs import NetSpec
 from reslab.training import recompute, schedule
 from reslab.training.captured import Captured
 from reslab.training.classifier import Classifier
+from reslab.training.fused import as_one
 from reslab.training.optimise import groups
 from reslab.training.steps import Forward, Update, directly, plainly
 
@@ -116,6 +117,8 @@ def build_captured(trainer: Mapping[str, Any]) -> Captured | None:
 def build_forward(config: Mapping[str, Any], net: nn.Module) -> Forward:
     """How training computes the logits; ValueError where the net has no units whose activations could be left out."""
     trainer = config.get("trainer", {})
+    if trainer.get("compile", False) and not trainer.get("cuda_graph", False):  # a recorded step compiles by itself
+        return as_one(net)
     if not trainer.get("activation_checkpointing", False):  # a config from before there was a choice
         return directly
     recompute.stages(net)

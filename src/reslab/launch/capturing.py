@@ -1,4 +1,4 @@
-"""Whether a run's step is recorded as a CUDA graph: decided with the config, before any work; no torch."""
+"""Whether a run's step is recorded as a CUDA graph, and what may be compiled: decided with the config; no torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +19,21 @@ def fill_in(config: dict[str, Any]) -> None:
     trainer["cuda_graph"] = not (reason or theirs) if asked == "auto" else asked
     if trainer.get("compile", False) and not trainer["cuda_graph"]:
         why = reason or (theirs if asked == "auto" else "trainer.cuda_graph=false")
-        raise ValueError(
-            f"trainer.compile=true fuses a step that is recorded, and this one is not: {why}; use trainer.compile=false"
-        )
+        _check_compiled(config, why)
+
+
+def _check_compiled(config: Mapping[str, Any], unrecorded: str) -> None:
+    """ValueError where a net is to be compiled without being recorded, which is for one rank on a CPU."""
+    trainer, ranks = config["trainer"], config["devices"] * config["num_nodes"]
+    if trainer["accelerator"] != "cpu":
+        why = f"fuses a step that is recorded, and this one is not: {unrecorded}"
+    elif ranks > 1:
+        why = f"is for one rank, and devices={config['devices']} x num_nodes={config['num_nodes']} are {ranks}"
+    elif trainer["activation_checkpointing"]:
+        why = "compiles the net as one, and trainer.activation_checkpointing=true cuts it into segments"
+    else:
+        return
+    raise ValueError(f"trainer.compile=true {why}; use trainer.compile=false")
 
 
 def why_not(config: Mapping[str, Any]) -> str:

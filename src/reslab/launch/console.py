@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
-from reslab.launch.freeze import Job
+from reslab.launch.freeze import Job, flat
 from reslab.runs.folder import read_json
+from reslab.runs.overview import varied
 from reslab.runs.pace import clock
 from reslab.runs.record import last_line
 from reslab.runs.status import state
@@ -46,6 +47,8 @@ class Console:
             self.out.print("nothing to do: every run has ended; add seeds or change a setting to run more")
         elif not pending:
             self.out.print("nothing to start: what has not ended is with another command, or of another version")
+        elif self.out.is_terminal:
+            self.out.print("[dim]starting: torch and the data are loaded first[/]")
 
     def begin(self, pending: Sequence[Job]) -> None:
         """Start counting."""
@@ -105,7 +108,9 @@ class Console:
     def table(self, jobs: Mapping[tuple[str, int], Job], outcomes: Mapping[tuple[str, int], str]) -> None:
         """Every run's outcome, then each failure with its last error line, its log and the command to try again."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("run", "cell", "seed", "outcome"):
+        settings = {key: flat(job.config) for key, job in jobs.items()}
+        told = varied(settings.values())
+        for column in ("run", "cell", *told, "seed", "outcome"):
             table.add_column(column)
         for column in ("train error %", "cross-entropy", "test error %", "img/s", "s"):
             table.add_column(column, justify="right")
@@ -116,7 +121,8 @@ class Console:
             if outcomes.get(key) == "other schema" or not outcome:
                 outcome, result = outcomes.get(key, "not started"), {}
             counts[outcome] += 1
-            table.add_row(job.label, job.cell[:8], str(job.seed), outcome, *_numbers(result))
+            shown = (escape(str(settings[key][name])) for name in told)
+            table.add_row(job.label, job.cell[:8], *shown, str(job.seed), outcome, *_numbers(result))
         self.wide.print(table)
         self.out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
         for key, outcome in outcomes.items():

@@ -21,7 +21,7 @@ def weights_hash(net: nn.Module) -> str:
 
 
 def hardware(trainer: pl.Trainer, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run was computed on; on a GPU also how many runs at most had part in it, and how steps were made."""
+    """What the run was computed on, and how; on a GPU also how many runs at most had part in it."""
     device = trainer.strategy.root_device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
@@ -32,12 +32,12 @@ def hardware(trainer: pl.Trainer, config: Mapping[str, Any]) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": gpu or "cpu",
         "ranks": trainer.world_size,
-        **({"runs_per_gpu": config.get("runs_per_gpu", 1), "stepping": _stepping(config["trainer"])} if gpu else {}),
+        "stepping": _stepping(config["trainer"]),
+        **({"runs_per_gpu": config.get("runs_per_gpu", 1)} if gpu else {}),
     }
 
 
 def _stepping(asked: Mapping[str, Any]) -> str:
-    """One by one, recorded, or recorded and compiled: each rounds in ways of its own."""
-    if not asked.get("cuda_graph", False):
-        return "one by one"
-    return "recorded, compiled" if asked.get("compile", False) else "recorded"
+    """Plain steps, or what was done to them: each way rounds by itself."""
+    done = [word for key, word in (("cuda_graph", "recorded"), ("compile", "compiled")) if asked.get(key, False)]
+    return f"steps {' and '.join(done) or 'as they are'}"

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console as Terminal
+from rich.markup import escape
 from rich.table import Table
 
 from reslab.launch.console import retry
-from reslab.launch.freeze import Job
+from reslab.launch.freeze import Job, flat
 from reslab.launch.sharing import share_of, slots_of, threads_of
+from reslab.runs.fields import is_whole
 from reslab.runs.folder import read_json
+from reslab.runs.overview import varied
 from reslab.runs.pace import Estimate, Pace, clock, distinct, makespan
+from reslab.runs.resuming import resumes_at
 from reslab.runs.speeds import Wanted, recorded
 from reslab.runs.status import state
 
@@ -36,22 +40,31 @@ class Planned:
             return 0.0
         if self.estimate is None:
             return None
-        status = read_json(self.job.folder.status) or {}
-        done = status.get("step", 0) if self.state in ("running", "interrupted") else 0
-        every = 1 if self.state == "running" else self.job.config["checkpoint_every"]
-        return self.estimate.left(done // every * every, self.job.config["recipe"]["steps"])
+        done = resumes_at(self.job.folder) if self.state == "interrupted" else 0
+        if self.state == "running":
+            done = (read_json(self.job.folder.status) or {}).get("step", 0)
+        return self.estimate.left(done, self.job.config["recipe"]["steps"])
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """params, norm_params and macs; of a net with a part that only its author could count, what a result says."""
+        found = self.job.entry()
+        if self.job.cost is None and self.state == "ended":
+            params = (read_json(self.job.folder.result) or {}).get("params")
+            found["params"] = params if is_whole(params) else None
+        return {name: found[name] for name in ("params", "norm_params", "macs")}
 
     def record(self) -> dict[str, Any]:
         """For programs; `seconds` is null where no record gives an estimate."""
-        job, seconds = self.job, self.seconds
+        job, seconds, counts = self.job, self.seconds, self.counts
         return {
             "state": _word(self.state),
             "cell": job.cell,
             "label": job.label,
             "seed": job.seed,
             "folder": str(job.folder.path),
-            "params": job.cost.params if job.cost else None,
-            "macs": job.cost.macs if job.cost else None,
+            "params": counts["params"],
+            "macs": counts["macs"],
             "steps": job.config["recipe"]["steps"],
             "seconds": None if seconds is None else round(seconds, 1),
             "estimated_from": self.estimate.basis if self.estimate and self.state != "ended" else None,
@@ -123,23 +136,25 @@ def _estimate(job: Job, share: int, pace: Pace) -> Estimate | None:
 def show(found: Listing, out: Terminal, arguments: list[str]) -> None:
     """The table; '?' where a user's own layer hides the cost, '' where no record tells the time."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("state", "run", "cell", "seed"):
+    settings = [flat(run.job.config) for run in found.runs]
+    told = [name for name in varied(settings) if name != "steps"]  # which have a column anyway
+    for column in ("state", "run", "cell", *told, "seed"):
         table.add_column(column)
     for column in ("params", "in norms", "MACs/image", "steps", "time"):
         table.add_column(column, justify="right")
-    for run in found.runs:
+    for run, own in zip(found.runs, settings, strict=True):
         job, seconds = run.job, run.seconds
-        c = job.cost
-        numbers = ["?"] * 3 if c is None else [f"{c.params:,}", f"{c.norm_params:,}", f"{c.macs:,}"]
+        numbers = ["?" if n is None else f"{n:,}" for n in run.counts.values()]
+        shown = (escape(str(own[name])) for name in told)
         time = "" if seconds is None or run.state == "ended" else f"~{clock(seconds)}"
         steps = f"{job.config['recipe']['steps']:,}"
-        table.add_row(_word(run.state), job.label, job.cell[:8], str(job.seed), *numbers, steps, time)
+        table.add_row(_word(run.state), job.label, job.cell[:8], *shown, str(job.seed), *numbers, steps, time)
     out.print(table)
     counts = Counter(_word(run.state) for run in found.runs)
     out.print(" · ".join(f"{name} {n}" for name, n in sorted(counts.items())))
     out.print(found.sentence())
     if any(run.job.cost is None for run in found.runs):
-        out.print("?: a part of your own is counted when it is first built")
+        out.print("?: a part of your own cannot be counted from its config; params are known once a run has ended")
     if any(run.state not in IDLE for run in found.runs):
         out.print(f"to run them: {shlex.join(['reslab', 'train', *arguments])}", markup=False, soft_wrap=True)
 

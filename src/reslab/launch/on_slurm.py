@@ -26,6 +26,7 @@ LIVE = (
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"),
     *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED"),
 )
+HERE = "leave launcher=slurm out to run here"
 BLAMELESS = ("CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")  # the run itself did nothing wrong
 
 
@@ -57,9 +58,7 @@ class OnSlurm:
         if find_spec("submitit") is None:
             raise ValueError("launcher=slurm needs submitit; use pip install 'reslab[slurm]'")
         if shutil.which("sbatch") is None:
-            raise ValueError(
-                "launcher=slurm: no sbatch on the PATH; start it on a login node, or without launcher=slurm"
-            )
+            raise ValueError(f"launcher=slurm: no sbatch on the PATH; start it on a login node, or {HERE}")
         enough_gpus(self.gpus_per_run, jobs)
         if len({job.config["num_nodes"] for job in jobs}) > 1:
             raise ValueError("launcher=slurm: num_nodes cannot differ within one command; use one command for each")
@@ -182,9 +181,9 @@ def partitions() -> list[str]:
     """Names of the cluster's partitions; ValueError where SLURM does not answer."""
     try:
         done = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=False)
-        said, code = done.stderr.strip(), done.returncode
+        said, code = done.stderr.strip().rpartition("\n")[2], done.returncode  # the last line is what ended it
     except OSError as error:
         said, code = str(error), 1
     if code != 0:
-        raise ValueError(f"launcher=slurm: SLURM does not answer here ({said})")
+        raise ValueError(f"launcher=slurm: SLURM does not answer here ({said}); {HERE}")
     return sorted(set(done.stdout.split()))

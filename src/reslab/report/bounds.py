@@ -6,8 +6,9 @@ import altair as alt
 import polars as pl
 
 DECIDES = (
-    "Bar: the interval [L, U] that decides, 95 % over the whole family of verdicts (looks, Holm, comparisons), not "
-    "the 95 % interval of a single difference. "
+    "Bar: the interval [L, U] that decides, each bound at its own one-sided level (levels L / U in the table). The "
+    "verdicts hold over the whole family (looks, Holm, comparisons), at 2.5 % a side; the bounds of a family do not "
+    "hold all at once. "
 )
 OPEN = "Dashed line with an arrow: no bound on that side. "
 HOLLOW = "Hollow mark: no interval, or interim numbers between looks. "

@@ -28,7 +28,8 @@ def causes(answered: Answer) -> Drawing | None:
         "Left: [E(deep, none) - E(deep, intervention)] / gap, in percent of the plain gap, given only where the gap is "
         "established. Right: E(shallow, none) - E(shallow, intervention), percent points of clean training error; left "
         f"of 0 the intervention does harm. n = {low if low == high else f'{low} to {high}'} seeds. Thick bar: its own "
-        "95 % interval (Fieller; Welch). Thin bar: the one that decides, 95 % over all interventions and depths. "
+        "95 % interval (Fieller; Welch). Thin bar: the one that decides, each bound at its own level (levels L / U in "
+        "the table); the verdicts hold over all interventions and depths, its bounds do not hold all at once. "
     )
     left, right = _left(table), _right(table)
     share = style.points(*_reach(left, 0.0, 100.0), 100.0)  # a margin so wide that the axis stays linear

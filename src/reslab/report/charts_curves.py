@@ -1,5 +1,6 @@
 """Clean training error while training: the deepest nets against the shallowest, one picture per shortcut."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -31,15 +32,16 @@ def curves(answered: Answer) -> Drawing | None:
     seeds = data.group_by("shortcut", "depth").agg(n=pl.col("seed").n_unique())["n"]
     few, many = min(seeds), max(seeds)
     n = f"n = {few}" if few == many else f"n = {few} to {many}"
+    below = f", floored at one image: {100 * floor:.3g} %" if (data["error"] < floor).any() else ""
     context = answered.runs.filter("main")["context"].to_list()[:1]
     brief = (
-        f"Clean training error (%, log axis, floored at one image: {100 * floor:.3g} %) against optimiser step (log "
+        f"Clean training error (%, log axis{below}) against optimiser step (log "
         f"axis; step 0 is left out), {', '.join(context)}. Thin lines: runs; thick line: mean over seeds; band: "
         f"smallest to largest seed, pointwise at each step, not a confidence band ({n} in each cell)."
     )
     caption = brief + (f" Dashed line: chance, {100 * chance:.3g} %." if chance else "")
     caption += " Dotted upright line: the learning rate falls." if not drops.is_empty() else ""
-    return Drawing(_chart(data, drops, found, floor=100 * floor, chance=chance), caption, raw, brief=brief)
+    return Drawing(_chart(data, drops, found, chance=chance), caption, raw, brief=brief)
 
 
 def _roles(data: pl.DataFrame) -> pl.Expr:
@@ -68,12 +70,13 @@ def _drops(data: pl.DataFrame) -> pl.DataFrame:
     return falls.select("step", text=words).head(8)  # a smooth schedule falls at every row; its start is enough
 
 
-def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str], *, floor: float, chance: float | None) -> Any:
+def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str], *, chance: float | None) -> Any:
     title = "clean training error (%)"
     steps = sorted(set(data["step"]))
     x = alt.X("step:Q", title="optimiser step", scale=style.log_axis(steps), axis=_ticks(steps))
-    scale = alt.Scale(type="log", nice=False, domain=[min(floor, min(data["percent"].to_list())), 100])
-    y = alt.Y("percent:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=_LADDER))
+    bottom = _below(min(data["percent"].to_list()))
+    scale = alt.Scale(type="log", nice=False, domain=[bottom, 100])
+    y = alt.Y("percent:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=_ladder(bottom)))
     keys = ["arm", "net", "role", "depth", "step"]
     summary = data.group_by(keys, maintain_order=True).agg(
         percent=pl.col("percent").mean(), low=pl.col("percent").min(), high=pl.col("percent").max(), n=pl.len()
@@ -122,8 +125,19 @@ def _chart(data: pl.DataFrame, drops: pl.DataFrame, found: list[str], *, floor: 
     return chart.facet(facet=facet, columns=min(2, len(found)))
 
 
-_LADDER = [m * 10.0**e for e in range(-4, 2) for m in (1, 3)] + [100.0]
 _SAID = {"percent": "mean (%)", "low": "smallest (%)", "high": "largest (%)"}
+
+
+def _below(smallest: float) -> float:
+    """The next m x 10^e (m = 1 to 9) below a percentage, 90 at most: where the data begin, the axis does."""
+    unit = 10.0 ** math.floor(math.log10(smallest))
+    return min(math.floor(smallest / unit) * unit, 90.0)
+
+
+def _ladder(bottom: float) -> list[float]:
+    """Ticks up to 100 %: the fewer decades, the finer."""
+    marks = (1, 3) if bottom < 3 else (1, 2, 5) if bottom < 20 else range(1, 10)
+    return [m * 10.0**e for e in range(-4, 2) for m in marks if m * 10.0**e >= bottom * (1 - 1e-9)] + [100.0]
 
 
 def _ticks(steps: list[int]) -> alt.Axis:

@@ -46,7 +46,8 @@ def rescues(answered: Answer) -> Drawing | None:
     said = (
         "Rescues: the plain net degrades and the shortcut takes away more than the margin. Share of the plain gap: "
         "with its own 95 % interval (Fieller), which corrects for nothing else; not defined where the plain gap may be "
-        "0 or runs failed. Levels: one-sided error probabilities of the two bounds."
+        "0 or runs failed. Where no run of a shallower net learned, or of both deep ones, there is no verdict and no "
+        "interval. Levels: one-sided error probabilities of the two bounds, each of this rescue alone."
     )
     return _forest(answered, table, brief, "rescue (points)", extra, shown=rescue_table(table), reading=said)
 

@@ -9,14 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from reslab.runs.commands import again
-from reslab.runs.overview import Overview, View
+from reslab.runs.overview import Overview, View, varied
 from reslab.runs.pace import clock
 from reslab.runs.status import DONE
 
 LEFT = ("new", "interrupted", "failed")
 FEW = 3  # commands
 MANY = 40  # runs; beyond, cells are summed up and only what is not simply ended gets a row
-TOLD = ("steps", "lr", "batch", "precision")
 COLOURS = {"trained": "green", "running": "cyan", "new": "dim", "failed": "red", "edited": "red", "other schema": "red"}
 
 
@@ -75,13 +74,15 @@ def _to_go_on(found: Overview, states: Sequence[str], outputs: Path) -> list[str
 
 
 def _rows(runs: Sequence[View]) -> Table:
-    table = _table(("state", "run", "cell"), ("seed", "step", "heartbeat", "steps/s", "img/s", "left"))
+    told = [name for name in varied(run.entry for run in runs) if name != "steps"]  # which have a column anyway
+    table = _table(("state", "run", "cell", *told), ("seed", "step", "heartbeat", "steps/s", "img/s", "left"))
     for run in runs:
         entry, rate = run.entry, run.rate
         table.add_row(
             f"[{COLOURS.get(run.state, 'yellow')}]{run.state}[/]",
             escape(entry["label"]),
             entry["cell"][:8],
+            *(escape(str(entry[name])) for name in told),
             str(entry["seed"]),
             f"{run.step:,}/{run.steps:,}",
             f"{clock(run.heartbeat)} ago" if run.heartbeat is not None else "",
@@ -102,11 +103,11 @@ def _cells(runs: Sequence[View]) -> Table:
     cells: dict[str, list[View]] = {}
     for run in runs:
         cells.setdefault(run.entry["cell"], []).append(run)
-    varied = [name for name in TOLD if len({run.entry.get(name) for run in runs}) > 1]  # the label does not show these
-    table = _table(("cell", "hash", *varied, "runs"))
+    told = varied(run.entry for run in runs)
+    table = _table(("cell", "hash", *told, "runs"))
     for cell, members in cells.items():
         entry = members[0].entry
-        shown = (escape(str(entry.get(name, ""))) for name in varied)
+        shown = (escape(str(entry[name])) for name in told)
         table.add_row(escape(entry["label"]), cell[:8], *shown, Overview("", tuple(members), None).sentence())
     return table
 

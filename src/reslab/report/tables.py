@@ -48,9 +48,11 @@ def contrasts(answered: Answer) -> Drawing | None:
     table = sorted_rows(answered.contrasts, ranks(answered))
     caption = (
         "Clean training error of the plain net less that of its twin with a shortcut (percent points), one number a "
-        "seed. Interval: the one that decides, 95 % over the whole family (looks, Holm), with its one-sided levels. "
-        f"Better: the shortcut is better by more than {answered.study.delta:g} points. Seed correlation: of the twins "
-        "over seeds. Paired / unpaired width: of the interval; below 1, pairing by seed gained."
+        "seed. Interval: the one that decides, each bound at its own one-sided level; the verdicts hold over the whole "
+        "family (looks, Holm), at 2.5 % a side, its bounds do not hold all at once. "
+        f"Better: the shortcut is better by more than {answered.study.delta:g} points. Where no run of either net "
+        "learned, there is no verdict and no interval. Seed correlation: of the twins over seeds. Paired / unpaired "
+        "width: of the interval; below 1, pairing by seed gained."
     )
     return Drawing(None, caption, table, contrast_table(table))
 
@@ -63,7 +65,8 @@ def beside(answered: Answer) -> Drawing | None:
     caption = (
         "The gap of clean training error beside that of the test error and, where the best cells are below 1 %, that "
         "of the logarithm of the clean training cross-entropy (the declared second measure); same depths, same seeds. "
-        "Intervals of the last two: 95 % each, corrected for nothing; they decide nothing."
+        "Intervals of the last two: 95 % each, corrected for nothing. They are in no verdict; where a depth does not "
+        "degrade, the lower bound of the test gap decides whether its kind is over-fitting."
     )
     return Drawing(None, caption, table, beside_table(table))
 

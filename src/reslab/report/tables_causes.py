@@ -5,6 +5,7 @@ import polars as pl
 from reslab.analysis.answer import Answer
 from reslab.report import bounds
 from reslab.report.drawing import Drawing
+from reslab.report.tables_differences import LEVELS
 
 RULE = (
     "Removes: more than half of the gap goes, surely; does not remove: less than half goes, surely; undecided: the "
@@ -27,6 +28,7 @@ def cause_table(table: pl.DataFrame) -> pl.DataFrame:
         pl.concat_str(failed, separator=" / ").alias("failed with / without / shallow"),
         bounds.fixed("gap_points", 2, sign=True).alias("gap, points"),
         percent("share", "lower", "upper").alias("share removed, % [interval that decides]"),
+        bounds.levels().alias(LEVELS),
         bounds.interval("own_low", "own_high", digits=0).fill_null("").alias("[95 %, Fieller]"),
         pl.when(pl.col("look").is_null()).then(pl.concat_str("verdict", pl.lit(" (interim)"))).otherwise("verdict"),
         bounds.points("shallow_points", "shallow_own_lower", "shallow_own_upper")

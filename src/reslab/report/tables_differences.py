@@ -9,6 +9,7 @@ from reslab.report.names import nets, shorter
 LEVELS = "levels L / U"
 UNDEFINED = "not defined"
 DECIDES = "[interval that decides]"
+NEEDED = "what would settle it"
 PLACE = ("context", "net", "depth", "against", "n")
 
 
@@ -39,7 +40,7 @@ def gap_table(table: pl.DataFrame) -> pl.DataFrame:
         {
             "failures": "failed runs",
             "superiority": "P(deeper is worse)",
-            "needed": "what would settle it",
+            "needed": NEEDED,
         },
         strict=False,
     )
@@ -77,6 +78,7 @@ def rescue_table(table: pl.DataFrame) -> pl.DataFrame:
         share.alias("share of the plain gap, % [95 %, Fieller]"),
         *_twins(),
         "method",
+        *_needed(table),
     )
 
 
@@ -89,6 +91,7 @@ def contrast_table(table: pl.DataFrame) -> pl.DataFrame:
         _verdict(),
         *_twins(),
         "method",
+        *_needed(table),
     )
 
 
@@ -107,13 +110,14 @@ def reading(study: Study, gaps: pl.DataFrame) -> str:
     delta = f"{study.delta:g} points"
     said = (
         f"Degrades: some shallower depth is better by more than {delta}. Does not degrade: none is better by {delta}. "
-        "Undecided: the interval crosses the margin, and more seeds are needed. Levels: one-sided error probabilities "
-        "of the two bounds after looks, Holm and the number of comparisons."
+        "Undecided: the interval crosses the margin, and more seeds are needed; or no run of the shallower depth "
+        "learned. Levels: one-sided error probabilities of the two bounds, each of this gap alone, after looks, Holm "
+        "and the number of comparisons."
     )
     if (gaps["kind"].fill_null("") != "").any():
         said += (
             " Kind: optimisation, where the training error itself rises; over-fitting, where it does not and the test "
-            "error does."
+            f"gap is above {delta} by the lower bound of its own 95 % interval, which is corrected for nothing."
         )
     if gaps["failures"].sum():
         said += (
@@ -133,6 +137,12 @@ def _place(table: pl.DataFrame, against: str | None) -> list[pl.Expr]:
 def _verdict() -> pl.Expr:
     interim = pl.concat_str("verdict", pl.lit(" (interim)"))
     return pl.when(pl.col("look").is_null()).then(interim).otherwise("verdict").alias("verdict")
+
+
+def _needed(table: pl.DataFrame) -> list[pl.Expr]:
+    """Where anything is undecided, why, and what would settle it."""
+    column = pl.col("needed").fill_null("")
+    return [column.alias(NEEDED)] if (table.select(column).to_series() != "").any() else []
 
 
 def _twins() -> list[pl.Expr]:

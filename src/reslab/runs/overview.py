@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,22 @@ from reslab.runs.folder import RunFolder
 from reslab.runs.integrity import TORN, of_records
 from reslab.runs.pace import Pace, makespan, work
 from reslab.runs.plan import plan_file, read_plan
+from reslab.runs.resuming import resumes_at
 from reslab.runs.speeds import Speed, Wanted, recorded
 from reslab.runs.status import DONE, Records
 
 WORK = ("macs", "batch", "steps")
 OPEN = ("running", "interrupted", "new")  # states that will change if the command goes on
+TOLD = ("lr", "steps", "batch", "precision", "intervention")
+"""What runs of one name may differ in: tables show those that vary."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One run: `state` is an outcome, failed, running, interrupted, new, other schema or edited; ages in seconds."""
+    """One run: `state` is an outcome, failed, running, interrupted, new, other schema or edited; ages in seconds.
+
+    `step` is where it is; of an interrupted run, where the next command goes on.
+    """
 
     entry: Mapping[str, Any]
     folder: RunFolder
@@ -86,6 +92,12 @@ class Overview:
         return ", ".join([f"{self.ended} of {len(self.runs)} runs", *parts])
 
 
+def varied(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Those of TOLD in which lines of a plan differ."""
+    found = [tuple(entry.get(name) for name in TOLD) for entry in entries]
+    return [name for name, values in zip(TOLD, zip(*found, strict=True), strict=False) if len(set(values)) > 1]
+
+
 def overview(outputs: Path, experiment: str, *, timed: bool = True) -> Overview:
     """Look at every run of a plan; `timed` also estimates what is left, which reads all records under `outputs`."""
     runs = [view(outputs, entry) for entry in read_plan(plan_file(outputs, experiment))]
@@ -112,9 +124,10 @@ def view(outputs: Path, entry: Mapping[str, Any]) -> View:
         rate, step = speed / entry["batch"] if speed else None, result.get("step", 0)
         own = None if notes else Speed.of(entry, result)
         return View(entry, folder, found, step, rate=rate, notes=(*notes, *([reason] if reason else [])), speed=own)
-    step = int(number(status.get("step"), least=0.0) or 0) if found in ("running", "interrupted") else 0
     if found != "running":
+        step = resumes_at(folder) if found == "interrupted" else 0
         return View(entry, folder, found, step, notes=tuple(notes))
+    step = int(number(status.get("step"), least=0.0) or 0)
     beat = number(status.get("heartbeat"))
     age = max(time.time() - beat, 0.0) if beat is not None else None
     rate = number(status.get("rate"), least=0.001)  # as it is rounded

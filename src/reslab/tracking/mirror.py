@@ -11,8 +11,9 @@ from reslab.runs.record import read_rows
 from reslab.runs.status import attempts
 
 Row = dict[str, Any]
-CHOICES = ("block", "order", "shortcut", "norm", "data", "recipe")
-CONFIG_KEYS = (*CHOICES, "depth", "width", "seed", "cell", "params", "macs", "experiment")
+CHOICES = ("block", "order", "shortcut", "norm", "net", "act", "data", "recipe", "intervention")
+RECIPE = ("lr", "steps", "batch", "precision")
+CONFIG_KEYS = (*CHOICES, *RECIPE, "depth", "width", "seed", "cell", "params", "macs", "experiment")
 """The flat config columns: what a reviewer groups and filters by."""
 SCORES = ("train", "train_fresh_norm", "validation", "test")
 RECORD = "record"
@@ -33,6 +34,7 @@ def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """CONFIG_KEYS and their values."""
     run = config["run"]
     flat = {name: config["choices"][name] for name in CHOICES}
+    flat |= {name: config["recipe"][name] for name in RECIPE}
     flat |= {name: config[name] for name in ("depth", "width", "seed")}
     return flat | {
         "cell": run["cell"][:8],
@@ -52,7 +54,7 @@ def identity(config: Mapping[str, Any], attempt: int) -> dict[str, Any]:
     flat = flat_config(config)
     return {
         "id": run_id(config, attempt),
-        "name": f"{config['run']['label'][:100]}-s{config['seed']}",
+        "name": f"{group(config)}-s{config['seed']}",
         "group": group(config),
         "job_type": "train",
         "tags": sorted({tag(flat[name]) for name in ("experiment", "block", "shortcut")}),
