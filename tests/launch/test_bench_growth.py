@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import cells
 from reslab.commands.bench import main
-from reslab.launch.bench import grown, growth, point, stored
+from reslab.launch.bench import grown, growth, point, runs, stored
 from reslab.launch.bench.growth import BASE, Planned, Point, Step, Swept
 from reslab.launch.construct import describe
 from reslab.report.charts_growth import AXES, WAYS
@@ -160,8 +160,29 @@ def test_nothing_is_run_that_would_keep_too_much(tmp_path, monkeypatch, capsys):
 
 
 def test_a_worker_that_dies_is_no_measurement(tmp_path):
-    with pytest.raises(RuntimeError, match=r"exit code 1: .*KeyError"):
-        growth._in_worker(growth._step, ({}, 1), tmp_path)
+    planned = Planned(BASE, {}, 1, 1)
+    with pytest.raises(RuntimeError, match=r"exit code 1:[\s\S]*KeyError"):
+        growth.measure([planned], 1, tmp_path)
+
+
+def test_sweeps_take_turns_after_one_that_does_not_count(tmp_path, monkeypatch):
+    """The first of all is slow, and does not become the base; a disturbed one does not become the median."""
+    asked, cold = [], iter([9.0])
+
+    def sweep(axes, slots, outputs, *settings):
+        assert axes is growth.SWEPT
+        asked.append((slots, outputs))
+        return runs.Swept([], runs.Ends(), next(cold, (7.0 if len(asked) == 4 else 1.0) / slots))
+
+    monkeypatch.setattr(growth, "sweep", sweep)
+    found = growth.sweeps([1, 2], 5, tmp_path)
+    assert [slots for slots, _ in asked] == [2, 1, 2, 1, 2, 1, 2]
+    assert len({outputs for _, outputs in asked}) == 7
+    assert [(one.jobs, one.runs, one.seconds) for one in found] == [(1, 8, [1.0, 7.0, 1.0]), (2, 8, [0.5, 0.5, 0.5])]
+    rows = grown.swept_table(found, 2)
+    assert rows["seconds"].to_list() == [1.0, 0.5]
+    assert rows["per_hour"].to_list() == rows["limit"].to_list() == [28800.0, 57600.0]
+    assert rows.row(0, named=True)["high"] == 4.0
 
 
 def of(steps=(), **values):
@@ -193,7 +214,7 @@ def test_the_table_has_the_base_on_every_axis():
 
 
 def test_figures_by_hand():
-    steps, sweeps = grown.table(of(), 2e9), grown.swept_table([Swept(1, 8, 36.0), Swept(4, 8, 12.0)], 2)
+    steps, sweeps = grown.table(of(), 2e9), grown.swept_table([Swept(1, 8, [36.0]), Swept(4, 8, [12.0])], 2)
     assert sweeps["per_hour"].to_list() == [800.0, 2400.0]
     assert sweeps["limit"].to_list() == [800.0, 1600.0]
     found = {figure.name: figure.value for figure in grown.conclude(steps, sweeps, 2e9).figures}
@@ -209,14 +230,14 @@ def test_the_deepest_net_has_a_target(gib, met):
     (one,) = [step for step in of() if step.planned.point == replace(BASE, depth=40, checkpointing=True)]
     deepest = replace(one, planned=replace(one.planned, point=replace(BASE, depth=1202, checkpointing=True)))
     steps = grown.table([*of(), replace(deepest, peak=round(gib * 2**30))], 2e9)
-    sweeps = grown.swept_table([Swept(1, 8, 36.0)], 2)
+    sweeps = grown.swept_table([Swept(1, 8, [36.0])], 2)
     (figure,) = [figure for figure in grown.conclude(steps, sweeps, 2e9).figures if figure.most is not None]
     assert figure.name == "ResNet-1202 at batch 128 with activation checkpointing: peak memory of its process"
     assert figure.met is met
 
 
 def test_the_charts_hold_every_measured_point_and_every_limit():
-    steps, sweeps = grown.table(of(), 2e9), grown.swept_table([Swept(1, 8, 36.0), Swept(2, 8, 20.0)], 2)
+    steps, sweeps = grown.table(of(), 2e9), grown.swept_table([Swept(1, 8, [36.0]), Swept(2, 8, [20.0])], 2)
     for panel, drawing in charts(steps, sweeps):
         rows = [row for rows in drawing.chart.to_dict()["datasets"].values() for row in rows if "line" in row]
         lines = Counter(row["line"] for row in rows)

@@ -3,11 +3,13 @@
 import polars as pl
 import pytest
 
-from report.synthetic import Grid, write_records
+from report.synthetic import Grid, extended, write_records
 from reslab.analysis.answer import answer
 from reslab.report import bounds, style
 from reslab.report.charts_budget import budget
 from reslab.report.charts_forest import gaps, rescues
+from reslab.report.tables_differences import LEVELS
+from reslab.report.write import draw
 
 KINDS = {"both": (-1.0, 3.0), "right": (-1.0, None), "left": (None, 3.0), "none": (None, None)}
 
@@ -92,3 +94,30 @@ def test_budgets_are_drawn_from_their_own_table(tmp_path):
     for depth, against in answered.budgets.select("depth", "against").unique().iter_rows():
         assert f"{depth} layers against {against}" in {row["layers"] for row in drawn(made)}
     assert "every budget is judged on the depths that all budgets have" in made.caption
+
+
+def test_no_caption_promises_that_all_bounds_hold_at_once(tmp_path):
+    """Verdicts are of the family; bounds have levels of their own, which stand in the table below the picture."""
+    answered = extended(answer(write_records(tmp_path / "outputs", grid=Grid(steps=(230, 920))), "toy"))
+    made = {panel.key: drawing for panel, drawing in draw(answered) if drawing is not None}
+    for key in ("gaps", "rescues", "budget", "rates", "contrasts", "causes"):
+        assert "the verdicts hold over" in made[key].caption.lower()
+        assert "do not hold all at once" in made[key].caption
+        assert "95 % over" not in made[key].caption
+        levels = made[key].shown[LEVELS].to_list()
+        assert any(levels)
+        assert len(levels) == len(made[key].data)
+
+
+def test_nets_that_never_learned_have_no_bar_and_a_reason(tmp_path):
+    dead = tuple((shortcut, 56, seed, "at_chance") for shortcut in ("none", "identity") for seed in range(5))
+    answered = answer(write_records(tmp_path / "outputs", grid=Grid(seeds=5, fates=dead)), "toy")
+    made = {panel.key: drawing for panel, drawing in draw(answered) if drawing is not None}
+    for key, column in (("contrasts", "plain less net, points"), ("rescues", "rescue, points")):
+        shown = made[key].shown.filter(depth=56).row(0, named=True)
+        assert shown[f"{column} [interval that decides]"].endswith(" no interval")
+        assert shown["verdict"] == "undecided"
+        assert shown["what would settle it"].startswith("no run of either net of this depth learned")
+    (row,) = (row for row in drawn(made["rescues"]) if row["depth"] == 56)
+    assert row["hollow"]
+    assert row["begin"] is None

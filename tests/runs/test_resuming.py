@@ -8,11 +8,12 @@ import zipfile
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from reslab.callbacks.checkpoint import replace, usable
 from reslab.runs.folder import RunFolder
 from reslab.runs.resuming import resumes_at
+
+pytestmark = pytest.mark.filterwarnings("ignore:The `srun` command", "ignore::FutureWarning")  # Lightning's
 
 
 class Line(pl.LightningModule):
@@ -35,7 +36,6 @@ def folder(tmp_path):
     """A run folder with checkpoints of steps 3 and 5, written as a run does."""
     made = RunFolder(tmp_path / "run")
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    quiet["plugins"] = [LightningEnvironment()]  # or it would look for SLURM's
     for steps in (3, 5):
         trainer = pl.Trainer(max_steps=steps, default_root_dir=tmp_path, enable_checkpointing=False, **quiet)
         trainer.fit(Line())

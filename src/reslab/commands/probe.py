@@ -88,7 +88,7 @@ def _of_run(name: str, config: dict[str, Any], out: Console) -> int:
     with every_core():
         rows = study.study(trained.net, trained.normalisation, frozen, config, out)
     file = write_study(folder, name, rows)
-    out.print(study.said(rows))
+    Console(highlight=False, width=max(out.width, 120)).print(study.said(rows))
     settings = {key: value for key, value in config.items() if key not in OURS}
     write_json(file.with_suffix(".json"), {"measured": time.time(), **settings, "summary": study.summary(rows)})
     out.print(f"wrote {file} and {name}.json beside it; {_where(folder)}", markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reslab.launch.bench import contestants, gates, looks, rivals, usual
+from reslab.launch.bench import contestants, gates, heats, looks, rivals, usual
 from reslab.launch.bench.contestants import Contestant, Track, make
 from reslab.launch.bench.looks import Stopwatch
 from reslab.launch.bench.ours import Alone, Ours
@@ -20,7 +20,10 @@ from reslab.launch.build import build_net
 WORDS = ("data=synthetic", "data.size=32", "data.classes=10", "data.validation=0", "depth=8", "width=4")
 WORDS += ("data.rows={train: 48, test: 8}", "recipe=he2015", "recipe.normalise=channel", "recipe.batch=6")
 WORDS += ("recipe.schedule.at=[1.0,1.0]",)
-NAMES = ("naive fp32", "strong fp32", "strong bf16", "ours fp32", "ours bf16", "alone fp32", "ours bf16 nchw")
+OURS = ("ours fp32", "ours bf16")
+OTHERS = ("naive fp32", "strong fp32", "strong bf16", "alone fp32", "ours bf16 nchw", "usual fp32", "alone bf16")
+OTHERS += ("ours bf16 slices", "ours bf16 loader", "strong bf16 foreach", "strong fp32 rounded", "strong bf16 compiled")
+NAMES = (*OURS, *OTHERS)
 CPU = torch.device("cpu")
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `srun` command", "ignore::FutureWarning")  # Lightning's
@@ -31,28 +34,36 @@ def track(tmp_path):
     return Track(Course(words=WORDS, warm=2, steps=3, outputs=tmp_path))
 
 
-def test_the_gates_are_open(track):
-    passed = gates.check(track, {name: make(track, name) for name in NAMES})
+def through(track, made):
+    field = heats.Field()
+    field.present = dict(made)
+    return field.through(track)
+
+
+def beside_ours(track, name):
+    """One contestant, and those of ours that it is compared with."""
+    return {other: make(track, other) for other in dict.fromkeys((name, "ours fp32", "ours bf16"))}
+
+
+def test_the_gates_are_open(track, monkeypatch):
+    monkeypatch.setattr(contestants.torch, "compile", lambda net, dynamic: net)
+    passed = through(track, {name: make(track, name) for name in NAMES})
     assert all(gate.found <= gate.most for gate in passed), passed
-    assert [gate.name.split(" ")[0] for gate in passed] == [
-        "parameters",
-        "logits",
-        "logits",
-        "losses",
-        "losses",
-        "images",
-    ]
+    kinds = ["parameters", "logits", "logits", "images", *("losses", "weights") * 3, "first"]
+    assert [gate.name.split(" ")[0] for gate in passed] == kinds
+    of_losses = " ".join(gate.name for gate in passed if gate.name.startswith("losses"))
+    assert all(f"{name}," in of_losses or f"{name} against" in of_losses for name in NAMES if name not in OURS)
 
 
 @pytest.mark.parametrize(
     ("name", "said"), [("strong fp32", "logits"), ("naive fp32", "logits"), ("ours bf16", "logits")]
 )
 def test_one_weight_that_differs_shuts_a_gate(track, name, said):
-    field = {name: make(track, name) for name in NAMES}
+    field = {name: make(track, name) for name in NAMES[:7]}
     with torch.no_grad():
         next(iter(field[name].net.parameters()))[0, 0, 0, 0] += 0.01
     with pytest.raises(RuntimeError, match=f"do not train the same: {said}"):
-        gates.check(track, field)
+        through(track, field)
 
 
 def test_another_rate_shuts_a_gate(track):
@@ -62,8 +73,63 @@ def test_another_rate_shuts_a_gate(track):
     batches = rivals.stream(rivals.naive_batches(track.resident()))
     loop = rivals.Loop(net, torch.optim.SGD(net.parameters(), lr=0.2), batches, Stopwatch(CPU), warm=1, steps=1)
     field["naive fp32"] = Contestant(net, loop.turn, loop.losses)
+    with pytest.raises(RuntimeError, match="losses of the first 5 steps of naive fp32 against ours fp32"):
+        through(track, field)
+
+
+@pytest.mark.parametrize("name", ["strong fp32", "strong bf16"])
+def test_images_that_are_not_moved_shut_a_gate(track, name):
+    field, plain = beside_ours(track, name), Track(track.course)
+    still = copy.copy(track.resident())
+    still.dy, still.dx = (torch.full_like(one, still.pad) for one in (still.dy, still.dx))
+    still.flip = torch.zeros_like(still.flip)
+    plain._resident.append(still)
+    field[name] = make(plain, name)
     with pytest.raises(RuntimeError, match="losses of the first 5 steps"):
-        gates.check(track, field)
+        through(track, field)
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if "compiled" not in name])
+def test_losses_of_everyone_are_compared(track, name):
+    field = beside_ours(track, name)
+    losses = field[name].losses
+    field[name] = replace(field[name], losses=lambda steps: [*losses(steps)[:-1], float("nan")])
+    with pytest.raises(RuntimeError, match=f"losses of the first 5 steps of {name} against ours .* nan > "):
+        through(track, field)
+
+
+@pytest.mark.parametrize("name", ["usual fp32", "strong bf16", "alone bf16", "ours bf16 nchw"])
+def test_who_does_not_train_shuts_a_gate(track, name):
+    """The losses are right, but the net is where it was; and the same of a turn that takes no step."""
+    field = beside_ours(track, name)
+    field[name] = replace(field[name], net=copy.deepcopy(field[name].net))
+    with pytest.raises(RuntimeError, match=f"weights after them, how far from those of {name} .* 1 > "):
+        through(track, field)
+    field = beside_ours(track, name)
+    field[name] = replace(field[name], turn=lambda: 1.0)
+    with pytest.raises(RuntimeError, match=f"first turns of 3 nets that leave parameters as they were: {name} 1 > 0"):
+        through(track, field)
+
+
+def test_a_rival_that_cannot_make_a_step_is_left_out_of_the_gates(track, monkeypatch):
+    def fails(net, dynamic):
+        def forward(images):
+            raise OSError("no compiler")
+
+        return forward
+
+    monkeypatch.setattr(contestants.torch, "compile", fails)
+    field = heats.Field()
+    field.make(track, ["strong fp32 compiled", "ours fp32"])
+    field.through(track)
+    assert list(field.present) == ["ours fp32"]
+    assert field.left_out == {"strong fp32 compiled": "OSError: no compiler"}
+
+
+def test_how_one_rounds_is_in_its_name():
+    names = {"strong fp32 compiled": gates.EXACT, "alone bf16": gates.ROUNDED, "ours bf16 slices": gates.ROUNDED}
+    names |= dict.fromkeys(("strong fp32 rounded", "ours bf16 nchw", "strong bf16 graphs"), gates.ROUNDED_OTHERWISE)
+    assert {name: gates._group(name) for name in names} == names
 
 
 def test_a_net_of_another_width_is_refused(track):
@@ -168,11 +234,9 @@ def test_on_a_gpu_those_that_the_host_holds_up_take_shorter_turns(track):
 def test_cudnn_tries_kernels_for_strong_loops_and_for_ours_where_runs_do():
     seen = {}
 
-    def turn(name):
-        return lambda: float(seen.setdefault(name, torch.backends.cudnn.benchmark))
-
     for kind in ("usual", "strong", "ours", "alone"):
-        contestants._tuned(kind, turn(kind))
+        with contestants._tuned(kind):
+            seen[kind] = torch.backends.cudnn.benchmark
         assert torch.backends.cudnn.benchmark is False
     assert seen == {"usual": False, "strong": True, "ours": False, "alone": False}
 

@@ -33,7 +33,10 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
         LABELS[name] for name in steps.contestants("cpu", first=True, compiled=False)
     }
     assert {row[0] for row in small["rows"]} == {LABELS[name] for name in steps.SMALL}
-    assert len(gates["rows"]) == 11
+    names = [row[0].partition(": ")[2].split(" ")[0] for row in gates["rows"]]
+    each = ["parameters", "logits", "logits", "images", "losses", "weights"]
+    assert names == [*each, *("losses", "weights") * 2, "first", *each, "first"]
+    assert [[len(taken) for taken in race.values()] for race in made["turns"].values()] == [[2] * 12, [2] * 4]
     assert [row[0].split(", ")[-1] for row in limits["rows"]] == [
         f"threads: {n}" for n in dict.fromkeys((cores(), 1)) for _ in range(3)
     ]
@@ -48,7 +51,7 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
 
 def test_a_worker_that_fails_says_why(tmp_path):
     course = Course(words=(), warm=1, steps=1, outputs=tmp_path)
-    with pytest.raises(RuntimeError, match=r"a worker of the benchmark failed:[\s\S]*KeyError: 'nobody'"):
+    with pytest.raises(RuntimeError, match=r"a worker of the benchmark failed, exit code 1:[\s\S]*KeyError: 'nobody'"):
         steps.in_worker(steps._memory, (course, "nobody fp32", 0), tmp_path / "answer.json", 1)
 
 
@@ -86,6 +89,13 @@ def test_on_a_gpu_an_epoch_may_be_shorter_than_a_turn_and_the_results_have_a_nam
     assert bench.kept_as(config | {"part": "sweep"}) == "sweep"
     with pytest.raises(ValueError, match=r"race.rows=8192 images are fewer than a turn trains on"):
         bench.PARTS["steps"].check(config | {"race": config["race"] | {"trainer": "cpu"}})
+
+
+def test_the_strong_loop_is_compiled_at_every_depth():
+    for first in (True, False):
+        names = steps.contestants("cpu", first=first, compiled=True)
+        assert {"strong bf16 compiled", "strong fp32 compiled"} < set(names)
+        assert ("strong bf16 blocks" in names) is first
 
 
 def test_everything_is_tried_at_the_first_depth_alone():

@@ -5,9 +5,10 @@ further words are for what is different: features of ours that are off, means th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from reslab.launch.bench.race import Course, Turn
 from reslab.launch.build import build_data, build_net
 from reslab.launch.freeze import Job
 
+T = TypeVar("T")
+
 PRECISIONS = {"fp32": "fp32", "bf16": "bf16-mixed"}
 LOADED = ("usual", "loader")
 SHORTER = {**dict.fromkeys((*LOADED, "naive"), 8), **dict.fromkeys(("strong", "uncaptured"), 4)}
@@ -28,7 +31,11 @@ WARM_ENOUGH = 20  # steps before the clock of such a turn: the first one of all,
 
 @dataclass(frozen=True)
 class Contestant:
-    """Its net, one turn, and the losses of its first steps from the initial weights (a fresh contestant's)."""
+    """Its net, one turn, and the losses of its first steps from the initial weights (a fresh contestant's).
+
+    For the latter everyone trains on the batches of the plan, and makes one step more than it is asked for: ours tells
+    no loss of its last.
+    """
 
     net: nn.Module
     turn: Turn
@@ -110,7 +117,7 @@ def make(track: Track, name: str) -> Contestant:
     kind, *words = name.split(" ")
     kinds = {"usual": _usual, "naive": _naive, "strong": _strong, "ours": _ours, "alone": _alone}
     made = kinds[kind](track, words)
-    return Contestant(made.net, partial(_tuned, kind, made.turn), made.losses)
+    return _within(partial(_tuned, kind), made)
 
 
 def _usual(track: Track, words: Sequence[str]) -> Contestant:
@@ -119,7 +126,11 @@ def _usual(track: Track, words: Sequence[str]) -> Contestant:
     loop = rivals.Loop(
         net, _sgd(track, net), track.loader(), track.watch, warm=length["warm"], steps=length["steps"], looks=True
     )
-    return Contestant(net, loop.turn, loop.losses)
+
+    def losses(steps: int) -> list[float]:
+        return loop.losses(steps, rivals.stream(rivals.naive_batches(track.resident())))  # it draws its own numbers
+
+    return Contestant(net, loop.turn, losses)
 
 
 def _naive(track: Track, words: Sequence[str]) -> Contestant:
@@ -138,8 +149,10 @@ def _strong(track: Track, words: Sequence[str]) -> Contestant:
     forward, length = _compiled(net, words), track.length(("strong", *words))
     warm, steps = length["warm"], length["steps"]
     loop = rivals.Loop(net, optimiser, batches, track.watch, warm=warm, steps=steps, mixed=mixed, forward=forward)
-    turn = partial(_rounded, loop.turn) if "rounded" in words else loop.turn
-    return Contestant(net, partial(_blockwise, net, turn) if "blocks" in words else turn, loop.losses)
+    made = Contestant(net, loop.turn, loop.losses)
+    if "rounded" in words:
+        return _within(rivals.rounded, made)
+    return _within(partial(rivals.blockwise, net), made) if "blocks" in words else made
 
 
 def _compiled(net: nn.Module, words: Sequence[str]) -> Callable[[Tensor], Tensor] | None:
@@ -170,7 +183,7 @@ def _ours(track: Track, words: Sequence[str]) -> Contestant:
 
 def _alone(track: Track, words: Sequence[str]) -> Contestant:
     found = ours.Alone(track.job(words), track.watch, **track.length(words), most=track.course.steps)
-    return Contestant(found.module.net, found.turn, lambda steps: [])
+    return Contestant(found.module.net, found.turn, found.losses)
 
 
 def _turn_from_loader(found: ours.Ours, batches: Callable[[], Iterator[list[Tensor]]]) -> float:
@@ -188,30 +201,23 @@ def _turn_from_loader(found: ours.Ours, batches: Callable[[], Iterator[list[Tens
         del found.data.batch  # and with it the processes, which would prepare batches beside the next contestant
 
 
-def _blockwise(net: rivals.CifarNet, turn: Turn) -> float:
-    """A turn of a net whose blocks are compiled one by one; so is what they run in evaluation, hence not before."""
-    for block in net.blocks:
-        if block._compiled_call_impl is None:
-            block.compile(dynamic=False)
-    return turn()
+def _within(context: Callable[[], AbstractContextManager], made: Contestant) -> Contestant:
+    """The same, and all that it trains is trained within such a context."""
+
+    def inside(work: Callable[..., T], *arguments: Any) -> T:
+        with context():
+            return work(*arguments)
+
+    return Contestant(made.net, partial(inside, made.turn), partial(inside, made.losses))
 
 
-def _rounded(turn: Turn) -> float:
-    """A turn in which oneDNN may round the operands of fp32 convolutions to bf16 by itself."""
-    before = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]  # absent from its stubs
-    torch.backends.mkldnn.conv.fp32_precision = "bf16"  # type: ignore[attr-defined]  # the same
-    try:
-        return turn()
-    finally:
-        torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]  # the same
-
-
-def _tuned(kind: str, turn: Turn) -> float:
-    """A turn in which cuDNN tries its kernels first for a strong loop; runs of ours do so where they record."""
+@contextmanager
+def _tuned(kind: str) -> Iterator[None]:
+    """CuDNN tries its kernels first for a strong loop; runs of ours do so where they record."""
     cudnn: Any = torch.backends.cudnn
     before, cudnn.benchmark = cudnn.benchmark, kind == "strong"
     try:
-        return turn()
+        yield
     finally:
         cudnn.benchmark = before
 

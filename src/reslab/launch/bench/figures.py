@@ -3,7 +3,7 @@
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class Measured:
 
     figures: list[Figure]
     sheets: list[Sheet] = field(default_factory=list)
+    turns: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
+    """Seconds by race, contestant and repeat, for the record alone."""
 
 
 def of_sweep(swept: Swept) -> list[Figure]:
@@ -117,6 +119,7 @@ def record(found: Measured) -> dict[str, Any]:
     return {
         "figures": [asdict(figure) | {"met": figure.met} for figure in found.figures],
         "tables": [asdict(sheet) for sheet in found.sheets],
+        **({"turns": found.turns} if found.turns else {}),
     }
 
 

@@ -10,6 +10,7 @@ from reslab.launch import resources
 from reslab.launch.bench import growth
 from reslab.launch.bench.figures import Figure, Measured, Sheet
 from reslab.launch.bench.growth import BASE, Step, Swept
+from reslab.launch.bench.race import spread
 from reslab.report.charts_growth import AXES, MACHINE, WAYS, figures
 from reslab.report.figures import write_figures
 
@@ -59,14 +60,19 @@ def table(steps: Sequence[Step], flops: float) -> pl.DataFrame:
 
 
 def swept_table(swept: Sequence[Swept], cores: int) -> pl.DataFrame:
-    """Columns jobs, runs, seconds, per_hour, limit: the first rate times the cores that so many jobs can use."""
+    """A row per number of jobs: medians, and the limit, the first rate times the cores that so many jobs can use.
+
+    Columns jobs, runs, repeats, seconds with their quartiles low and high, per_hour, limit.
+    """
     first = swept[0].per_hour / min(swept[0].jobs, cores)
     rows = [
         {
-            **{"jobs": one.jobs, "runs": one.runs, "seconds": one.seconds, "per_hour": one.per_hour},
-            "limit": first * min(one.jobs, cores),
+            **{"jobs": one.jobs, "runs": one.runs, "repeats": len(one.seconds)},
+            **{"seconds": taken.middle, "low": taken.low, "high": taken.high},
+            **{"per_hour": one.per_hour, "limit": first * min(one.jobs, cores)},
         }
         for one in swept
+        for taken in (spread(one.seconds),)
     ]
     return pl.DataFrame(rows)
 
@@ -149,12 +155,17 @@ def _steps_sheet(steps: pl.DataFrame) -> Sheet:
 
 def _sweeps_sheet(sweeps: pl.DataFrame) -> Sheet:
     rows: list[tuple[str, ...]] = [
-        (f"{row['jobs']} at a time", f"{row['seconds']:.1f}", f"{row['per_hour']:,.0f}", f"{row['limit']:,.0f}")
+        (
+            f"{row['jobs']} at a time",
+            f"{row['seconds']:.1f}",
+            f"{row['low']:.1f} to {row['high']:.1f}",
+            f"{row['per_hour']:,.0f}",
+            f"{row['limit']:,.0f}",
+        )
         for row in sweeps.iter_rows(named=True)
     ]
-    return Sheet(
-        f"a sweep of {sweeps['runs'][0]} runs on digits, one thread each", ("runs", "s", "per hour", "limit"), rows
-    )
+    title = f"a sweep of {sweeps['runs'][0]} runs on digits, one thread each, the median of {sweeps['repeats'][0]}"
+    return Sheet(title, ("runs", "s", "quartiles", "per hour", "limit"), rows)
 
 
 def _gib(value: int | None) -> float | None:

@@ -1,33 +1,31 @@
 """How the cost of a step, its memory and a sweep grow: each measured beside its limit. No torch in this process."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import partial
+from itertools import count
+from math import prod
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console as Terminal
-
-from reslab.launch import resources, server
+from reslab.launch import resources
 from reslab.launch.bench import stored
-from reslab.launch.bench.runs import Here
+from reslab.launch.bench.race import race
+from reslab.launch.bench.runs import sweep
+from reslab.launch.bench.steps import in_worker
 from reslab.launch.compose import composer
-from reslab.launch.console import Console
 from reslab.launch.construct import describe
 from reslab.launch.freeze import resolve
-from reslab.launch.local import freeze_all
-from reslab.launch.sweep import Sweep
-from reslab.runs.folder import read_json
-from reslab.runs.record import last_line
 from reslab.specs import NetSpec, cost
 from reslab.training.segments import segments
 
 SHARE = 0.25  # of the machine's memory: where more would be kept without checkpointing, that is only computed
 FORWARD_AND_BACK = 6  # operations per multiply-add of the net: 2 forward, 4 going back
 AGAIN = 2  # those of a second computation
-SWEPT = {"shortcut": ("none", "identity"), "depth": (8, 20), "seed": (0, 1)}  # on digits
+SWEPT: dict[str, Sequence[Any]] = {"shortcut": ("none", "identity"), "depth": (8, 20), "seed": (0, 1)}  # on digits
+REPEATS = 3  # of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +80,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Swept:
-    """A fixed sweep at so many jobs at a time."""
+    """A fixed sweep at so many jobs at a time, again and again."""
 
     jobs: int
     runs: int
-    seconds: float
+    seconds: list[float]
 
     @property
     def per_hour(self) -> float:
-        """Runs an hour."""
-        return 3600 * self.runs / self.seconds
+        """Runs an hour, in the sweep of median length."""
+        return 3600 * self.runs / median(self.seconds)
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -142,12 +140,12 @@ def measure(planned: Sequence[Planned], steps: int, folder: Path) -> list[Step]:
     """Every point in a process of its own, on all cores, one after another."""
     limit = SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     found = []
-    for one in planned:
+    for at, one in enumerate(planned):
         if one.stored > limit and not one.point.checkpointing:
             print(f"{one.point.said()}: would keep {one.stored / 2**30:.1f} GiB, not run", flush=True)
             found.append(Step(one))
             continue
-        said = _in_worker(_step, (dict(one.config), steps), folder)
+        said = in_worker(_step, (dict(one.config), steps), folder / f"point-{at}.json", resources.cores())
         found.append(Step(one, median(said["seconds"]), said["added"], said["peak"]))
         print(f"{one.point.said()}: {median(said['seconds']):.3g} s, {said['added'] / 2**20:,.0f} MiB", flush=True)
     return found
@@ -155,36 +153,25 @@ def measure(planned: Sequence[Planned], steps: int, folder: Path) -> list[Step]:
 
 def rate(folder: Path) -> float:
     """FLOP/s of the fastest convolution on all cores, in fp32."""
-    return float(_in_worker(_rate, (), folder)["flops"])
+    return float(in_worker(_rate, (), folder / "rate.json", resources.cores())["flops"])
 
 
 def sweeps(jobs: Sequence[int], steps: int, folder: Path) -> list[Swept]:
-    """A small sweep on digits, `steps` steps a run and one thread each, at so many jobs at a time."""
-    found = []
-    for slots in jobs:
-        words = [[f"{key}={value}" for value in values] for key, values in SWEPT.items()]
-        fixed = ("trainer=cpu", "trainer.threads=1", "tracking=disabled", f"recipe.steps={steps}")
-        asked = [(*fixed, f"outputs={folder / f'jobs-{slots}'}", *point) for point in product(*words)]
-        with composer("train") as one:
-            frozen = freeze_all(one, asked)
-        engine = Here(slots)
-        with open(os.devnull, "w") as nowhere:
-            Sweep(console=Console(Terminal(file=nowhere, width=160))).run(frozen, engine)
-        found.append(Swept(slots, len(frozen), engine.seconds))
-        print(f"{len(frozen)} runs, {slots} at a time: {engine.seconds:.1f} s", flush=True)
-    return found
+    """A small sweep on digits, `steps` steps a run and one thread each, at so many jobs at a time.
 
+    All in turn, REPEATS times, so that all see the same machine; one before them loads what it has not read yet.
+    """
+    number, fixed = count(), ("trainer=cpu", "trainer.threads=1", "tracking=disabled", f"recipe.steps={steps}")
 
-def _in_worker(work: Callable[..., None], words: tuple[Any, ...], folder: Path) -> dict[str, Any]:
-    """What `work` writes into the file that it is told last. RuntimeError where the process ends without."""
-    answer, log = folder / "answer.json", folder / "point.log"
-    answer.unlink(missing_ok=True)
-    process = server.start(work, (*words, str(answer)), log=log, environment={}, threads=resources.cores())
-    process.join()
-    found = read_json(answer)
-    if found is None:
-        raise RuntimeError(f"a worker ended with exit code {process.exitcode}: {last_line(log) or 'no message'}")
-    return found
+    def swept(slots: int) -> float:
+        one = sweep(SWEPT, slots, folder / f"sweep-{next(number)}", *fixed)
+        print(f"{len(one.jobs)} runs, {slots} at a time: {one.seconds:.1f} s", flush=True)
+        return one.seconds
+
+    swept(max(jobs))
+    taken = race({str(slots): partial(swept, slots) for slots in jobs}, REPEATS)
+    runs = prod(len(values) for values in SWEPT.values())
+    return [Swept(slots, runs, taken[str(slots)]) for slots in dict.fromkeys(jobs)]
 
 
 def _step(config: Mapping[str, Any], steps: int, path: str) -> None:

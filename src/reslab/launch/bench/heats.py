@@ -5,9 +5,10 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from reslab.launch.bench.race import SAID, Course, race, spread
 from reslab.launch.build import build_net
 from reslab.launch.resources import cores
 from reslab.runs.folder import write_json
+
+T = TypeVar("T")
 
 WORKERS = (0, 1, 2, 4, 8)  # of the usual trainer, as far as there are cores
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -34,9 +37,8 @@ def heat(course: Course, names: Sequence[str], repeats: int, path: str) -> None:
     swept = _sweep(track) if any(_loads(name) for name in names) else {0: 0.0}
     track.workers = min(swept, key=lambda workers: swept[workers])
     field.make(track, names)
-    passed = gates.check(track, field.present)
+    passed = field.through(track)
     _say(f"{len(passed)} gates passed")
-    field.warm(track)
     turns = {name: field.present[name].turn for name in names if name in field.present}
     seconds = race(turns, repeats)
     batch = track.data().plan.batch
@@ -67,7 +69,7 @@ class Field:
         self.present: dict[str, Contestant] = {}
         self.left_out: dict[str, str] = {}
         self.first: dict[str, float] = {}
-        """Seconds of the first turn: with whatever is compiled in it."""
+        """Seconds of the first steps and the first turn: with whatever is compiled in them."""
         self._peaks: dict[str, float] = {}
 
     def make(self, track: Track, names: Iterable[str]) -> None:
@@ -78,20 +80,45 @@ class Field:
             except Exception as error:
                 self._leave_out(name, error)
 
-    def warm(self, track: Track) -> None:
-        """A first turn each, which does not count."""
+    def through(self, track: Track) -> list[gates.Gate]:
+        """All gates; everyone makes some first steps, and a first turn, which do not count."""
+        passed, told = gates.check(track, self.present), {}
         for name, contestant in list(self.present.items()):
-            began = time.perf_counter()
-            try:
-                _, self._peaks[name] = memory(track.device, contestant.turn)
-            except Exception as error:
-                self._leave_out(name, error)
-                continue
-            self.first[name] = time.perf_counter() - began
-            _say(f"{name}: first turn in {self.first[name]:.1f} s")
+            losses = self._begin(track, name, partial(contestant.losses, gates.steps(track.course)))
+            if losses is not None:
+                told[name] = losses
+        return [*passed, *gates.trained(track, self.present, told), gates.moved(self.warm(track))]
+
+    def warm(self, track: Track) -> dict[str, bool]:
+        """A first turn each: whether it has changed every parameter."""
+        found = {}
+        for name, contestant in list(self.present.items()):
+            before = [p.detach().cpu().clone() for p in contestant.net.parameters()]
+            if self._begin(track, name, contestant.turn) is not None:
+                pairs = zip(before, contestant.net.parameters(), strict=True)
+                found[name] = not any(torch.equal(old, new.detach().cpu()) for old, new in pairs)
+                _say(f"{name}: first steps in {self.first[name]:.1f} s")
+        return found
+
+    def _begin(self, track: Track, name: str, work: Callable[[], T]) -> T | None:
+        """What first steps give, with their time and peak; None for a rival that cannot make them."""
+        began, given = time.perf_counter(), []
+
+        def kept() -> float:
+            given.append(work())
+            return 0.0
+
+        try:
+            _, peak = memory(track.device, kept)
+        except Exception as error:
+            self._leave_out(name, error)
+            return None
+        self.first[name] = self.first.get(name, 0.0) + time.perf_counter() - began
+        self._peaks[name] = max(self._peaks.get(name, 0.0), peak)
+        return given[0]
 
     def looked(self, track: Track) -> dict[str, dict[str, float]]:
-        """A last turn each, under a lens; what torch records as graphs takes its memory in its first turn alone."""
+        """A last turn each, under a lens; what torch records as graphs takes its memory in its first steps alone."""
         found: dict[str, dict[str, float]] = {}
         for name, contestant in self.present.items():
             try:

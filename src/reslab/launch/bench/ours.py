@@ -8,6 +8,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from reslab.data.module import ImageData, Part, Slice
 from reslab.launch.begin import begin
@@ -93,7 +95,7 @@ class Ours:
         return self.fit().seconds
 
     def losses(self, steps: int) -> list[float]:
-        """The losses of the first steps, each a slice of its own; it ends after them."""
+        """The losses of the first steps, each a slice of its own; it makes a step more, whose loss goes into a row."""
         data, self.data = self.data, build_data(self.made.config, tuple(range(1, steps + 2)))
         found = self.fit(reads=True).losses[:steps]
         self.data = data
@@ -137,9 +139,14 @@ class Alone:
             self._slice(start, min(start + self.longest, stop))
         return self.watch.stop(stop - self.warm)
 
-    def _slice(self, start: int, stop: int) -> None:
+    def losses(self, steps: int) -> list[float]:
+        """As of `Ours`."""
+        found = [self._slice(at, at + 1).tolist() for at in range(steps + 1)]
+        return [loss / images for loss, _, images in found[:steps]]
+
+    def _slice(self, start: int, stop: int) -> Float[Tensor, " 3"]:
         with precision(self.config, self.watch.device):
-            self.module.steps(self.optimiser, Slice(self.data, start, stop))
+            return self.module.steps(self.optimiser, Slice(self.data, start, stop))
 
 
 def place(data: ImageData, device: torch.device) -> None:

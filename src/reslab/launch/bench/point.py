@@ -11,8 +11,6 @@ import torch
 from reslab.launch.bench import limits
 from reslab.launch.build import build_classifier, build_net
 from reslab.runs.folder import write_json
-from reslab.training.classifier import Classifier
-from reslab.training.steps import Batches, train_steps
 
 SHORT, LONG = 1.0, 10.0  # seconds of timed steps: at least so long, and no further step after so long
 
@@ -30,11 +28,11 @@ def step(config: Mapping[str, Any], steps: int, path: str) -> None:
     optimiser, batch = module.configure_optimizers(), _batch(config)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
-    _one(module, optimiser, batch, 0)
+    module.steps(optimiser, [(0, *batch)])
     seconds: list[float] = []
     while sum(seconds) < SHORT or (len(seconds) < steps and sum(seconds) < LONG):
         began = time.perf_counter()
-        _one(module, optimiser, batch, 1 + len(seconds))
+        module.steps(optimiser, [(1 + len(seconds), *batch)])
         seconds.append(time.perf_counter() - began)
     peak = _status("VmHWM")
     write_json(Path(path), {"seconds": seconds, "added": peak - before, "peak": peak})
@@ -51,21 +49,6 @@ def _batch(config: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.randn(n, data["channels"], data["size"], data["size"], generator=generator)
     labels = torch.randint(0, data["classes"], (n,), generator=generator)
     return images.contiguous(memory_format=torch.channels_last), labels
-
-
-def _one(
-    module: Classifier, optimiser: torch.optim.Optimizer, batch: tuple[torch.Tensor, torch.Tensor], at: int
-) -> None:
-    batches: Batches = [(at, *batch)]
-    train_steps(
-        module.net,
-        optimiser,
-        batches,
-        lr=module.lr,
-        seed=0,
-        first_bad=module.first_bad_step,
-        forward=module._forward,
-    )
 
 
 def _status(name: str) -> int:

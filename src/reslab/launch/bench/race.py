@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 
 Turn = Callable[[], float]
 """One turn of a contestant: seconds per step, its own warm-up steps not counted."""
@@ -56,6 +56,6 @@ def faster(ours: list[float], theirs: list[float]) -> Spread:
     return spread([other / own for own, other in zip(ours, theirs, strict=True)])
 
 
-def share(whole: list[float], part: list[float]) -> float:
-    """(whole - part) / whole within each repeat, the median: what the rest of `whole` costs."""
-    return median((all_of_it - some) / all_of_it for all_of_it, some in zip(whole, part, strict=True))
+def share(whole: list[float], part: list[float]) -> Spread:
+    """(whole - part) / whole within each repeat, what the rest of `whole` costs; then median and quartiles of these."""
+    return spread([(all_of_it - some) / all_of_it for all_of_it, some in zip(whole, part, strict=True)])

@@ -4,7 +4,7 @@ Their net is written as everyone writes it (He 2015, section 4.2, option A), apa
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -166,10 +166,10 @@ class Loop:
             self.step(next(stream))
         return self.watch.stop(steps)
 
-    def losses(self, steps: int) -> list[float]:
-        """The losses of the first steps."""
-        stream = self.batches()
-        return [float(self.step(next(stream))) for _ in range(steps)]
+    def losses(self, steps: int, batches: Callable[[], Iterator[Sequence[Tensor]]] | None = None) -> list[float]:
+        """The losses of the first steps, on other `batches` where there are some; it makes a step more."""
+        stream = (self.batches if batches is None else batches)()
+        return [float(self.step(next(stream))) for _ in range(steps + 1)][:steps]
 
     def step(self, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
         """One step of the optimiser; the loss before it."""
@@ -201,3 +201,23 @@ def stream(batch: Callable[[int], Batch]) -> Callable[[], Iterator[Batch]]:
             step += 1
 
     return opened
+
+
+@contextmanager
+def blockwise(net: CifarNet) -> Iterator[None]:
+    """The blocks of a net are compiled one by one; so is what they run in evaluation from then on, hence not before."""
+    for block in net.blocks:
+        if block._compiled_call_impl is None:
+            block.compile(dynamic=False)
+    yield
+
+
+@contextmanager
+def rounded() -> Iterator[None]:
+    """OneDNN may round the operands of fp32 convolutions to bf16 by itself."""
+    before = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]  # absent from its stubs
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"  # type: ignore[attr-defined]  # the same
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.conv.fp32_precision = before  # type: ignore[attr-defined]  # the same

@@ -22,10 +22,11 @@ LABELS = {
     "ours bf16 compiled": "d ours, bf16, trainer.compile=true",
     "ours bf16 uncaptured": "e ours, bf16, without the step recorded as a CUDA graph",
     "strong bf16 graphs": "c strong loop, bf16, compiled and recorded by torch as CUDA graphs",
-    "strong bf16 compiled": "tried: c in bf16, whole net compiled",
-    "strong bf16 blocks": "tried: c in bf16, each block compiled",
-    "strong bf16 foreach": "tried: c in bf16, SGD not fused",
-    "strong fp32 rounded": "tried: c in fp32, oneDNN may round to bf16",
+    "strong bf16 compiled": "c strong loop, bf16, compiled",
+    "strong fp32 compiled": "c strong loop, fp32, compiled",
+    "strong bf16 blocks": "c strong loop, bf16, each block compiled",
+    "strong bf16 foreach": "c strong loop, bf16, SGD not fused",
+    "strong fp32 rounded": "c strong loop, fp32, oneDNN may round to bf16",
 }
 PASSES, BYTES = 22, {"fp32": 4, "bf16": 2}
 """How often a step reads or writes each output of a convolution where nothing is fused, and the size of a number."""
@@ -62,18 +63,24 @@ class Heat:
 
     def best(self, kind: str) -> str:
         """The faster precision of a kind; what else is different about a contestant does not count."""
-        names = [name for name in (f"{kind} fp32", f"{kind} bf16") if name in self.seconds]
-        return min(names, key=lambda name: spread(self.seconds[name]).middle)
+        return self._fastest(f"{kind} fp32", f"{kind} bf16")
 
     def ours(self) -> str:
         """The fastest of ours with nothing off: on a GPU also with what is compiled."""
-        names = [name for name in (self.best("ours"), "ours bf16 compiled") if name in self.seconds]
-        return min(names, key=lambda name: spread(self.seconds[name]).middle)
+        return self._fastest(self.best("ours"), "ours bf16 compiled")
 
     def strong(self) -> str:
-        """The strong loop that all are compared with: on a GPU the fastest of all its forms."""
-        forms = [name for name in self.seconds if name.startswith("strong")]
-        return min(forms, key=lambda name: spread(self.seconds[name]).middle) if self.gpu else self.best("strong")
+        """The strong loop that all are compared with: the fastest of all its forms."""
+        return self._fastest(*(name for name in self.seconds if name.startswith("strong")))
+
+    def strong_fp32(self) -> str:
+        """The same in fp32, where nothing may be rounded."""
+        forms = (name for name in self.seconds if name.startswith("strong fp32"))
+        return self._fastest(*(name for name in forms if "rounded" not in name))
+
+    def _fastest(self, *names: str) -> str:
+        """Of those that have raced."""
+        return min((name for name in names if name in self.seconds), key=lambda name: spread(self.seconds[name]).middle)
 
     def ratio(self, ours: str, theirs: str) -> Spread:
         """How many times as fast `ours` is, paired."""
@@ -87,21 +94,23 @@ def found(heats: Sequence[Heat], small: Sequence[Heat]) -> Measured:
     figures += [_lightning(heat, heat.best("alone").replace("alone ", ""), SHARE) for heat in heats]
     for heat in small:
         figures.append(_lightning(heat, "fp32", SHARE_SMALL))
-        figures.append(_ratio(heat, "ours fp32", "strong fp32"))
+        figures.append(_ratio(heat, "ours fp32", heat.strong_fp32()))
     limits = races[0].limits
     figures.append(Figure("this machine's fastest convolution, bf16 over fp32", limits["bf16"] / limits["fp32"], "x"))
-    return Measured(figures, [*(_sheet(race) for race in races), _gates(races), _limits(races)])
+    turns = {race.title: race.seconds for race in races}
+    return Measured(figures, [*(_sheet(race) for race in races), _gates(races), _limits(races)], turns)
 
 
 def _against(heat: Heat) -> list[Figure]:
     ours, strong = heat.best("ours"), heat.strong()
-    compiled = [name for name in heat.seconds if "compiled" in name or "blocks" in name]
+    exact = heat.strong_fp32()
+    forms = [name for name in heat.seconds if name.startswith("strong bf16") and name != strong]
     pairs: list[tuple[str, str, float | None]] = [
         (ours, "usual fp32", AGAINST_USUAL.get(heat.depth)),
         ("ours fp32", "usual fp32", AGAINST_USUAL_FP32),
         (ours, strong, AGAINST_STRONG),
-        ("ours fp32", "strong fp32", None),
-        *((ours, name, None) for name in compiled),
+        ("ours fp32", exact, None),
+        *((ours, name, None) for name in forms),
     ]
     return [_ratio(heat, *pair) for pair in pairs if pair[1] in heat.seconds]  # others were left out
 
@@ -125,13 +134,15 @@ def _ratio(heat: Heat, ours: str, theirs: str, least: float | None = None) -> Fi
 
 def _lightning(heat: Heat, precision: str, most: float) -> Figure:
     part = share(heat.seconds[f"ours {precision}"], heat.seconds[f"alone {precision}"])
-    return Figure(f"{heat.title}: Lightning's share of a step", 100 * part, "%", most=100 * most)
+    quartiles = f"quartiles {100 * part.low:.1f} to {100 * part.high:.1f} %"
+    name = f"{heat.title}: Lightning's share of a step ({quartiles})"
+    return Figure(name, 100 * part.middle, "%", most=100 * most)
 
 
 def _sheet(heat: Heat) -> Sheet:
     rows = [_row(heat, name) for name in heat.seconds]
     compiled = [
-        f"{LABELS[name]}: first turn {heat.first[name]:.0f} s"
+        f"{LABELS[name]}: first steps {heat.first[name]:.0f} s"
         for name in heat.first
         if any(word in name for word in ("compiled", "blocks", "graphs"))
     ]

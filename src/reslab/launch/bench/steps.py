@@ -21,10 +21,13 @@ MORE = {
     "gpu": (*FEATURES, "ours bf16 uncaptured"),
 }
 """At the first depth."""
-COMPILED = {"cpu": ("strong bf16 compiled", "strong bf16 blocks"), "gpu": ("strong bf16 compiled",)}
+COMPILED = {"cpu": ("strong bf16 blocks",), "gpu": ("strong bf16 compiled",)}
 """The same, since that takes its time."""
-RECORDED = ("strong bf16 graphs", "ours bf16 compiled")
-"""The same on a GPU, but at all depths: without the first there would be no strong loop."""
+STRONGEST = {
+    "cpu": ("strong bf16 compiled", "strong fp32 compiled"),
+    "gpu": ("strong bf16 graphs", "ours bf16 compiled"),
+}
+"""Also compiled, but at all depths: without these there would be no strong loop."""
 SMALL = ("naive fp32", "strong fp32", "ours fp32", "alone fp32")
 WEIGHED = MAIN[:-1]
 
@@ -74,9 +77,9 @@ def measure(
 
 def contestants(trainer: str, *, first: bool, compiled: bool) -> tuple[str, ...]:
     """Who races: at the first depth everything that was tried."""
-    recorded = RECORDED if trainer == "gpu" and compiled else ()
+    strongest = STRONGEST[trainer] if compiled else ()
     more = (*MORE[trainer], *(COMPILED[trainer] if compiled else ())) if first else ()
-    return (*MAIN, *recorded, *more)
+    return (*MAIN, *strongest, *more)
 
 
 def _cifar(rows: int, batch: int) -> tuple[str, ...]:
@@ -153,7 +156,8 @@ def in_worker(work: Callable[..., None], arguments: tuple, answer: Path, threads
         heard = _relay(log, heard)
     made = read_json(answer)
     if process.exitcode or made is None:
-        raise RuntimeError(f"a worker of the benchmark failed:\n{log.read_text()[-2000:]}")
+        said = log.read_text()[-2000:] if log.exists() else ""
+        raise RuntimeError(f"a worker of the benchmark failed, exit code {process.exitcode}:\n{said or 'no message'}")
     return made
 
 
