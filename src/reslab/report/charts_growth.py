@@ -79,7 +79,7 @@ def _sweeps(sweeps: pl.DataFrame) -> Drawing:
     ).properties(width=540, height=240)
     runs = sweeps["runs"][0]
     caption = (
-        f"A fixed sweep of {runs} short trainings on digits, one thread each, n = 1 sweep a point. Dashed: the rate of "
+        f"A fixed sweep of {runs} short trainings on digits, one thread each; medians of n = {sweeps['repeats'][0]} sweeps a point. Dashed: the rate of "
         "the first point times the cores that its runs can use."
     )
     return Drawing(chart, caption, sweeps)

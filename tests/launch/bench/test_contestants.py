@@ -98,6 +98,15 @@ def test_losses_of_everyone_are_compared(track, name):
         through(track, field)
 
 
+@pytest.mark.parametrize(("name", "more"), [("strong bf16", 0.006), ("ours bf16 nchw", 0.015), ("alone fp32", 0.002)])
+def test_losses_may_differ_by_rounding_alone(track, name, more):
+    field = beside_ours(track, name)
+    losses = field[name].losses
+    field[name] = replace(field[name], losses=lambda steps: [loss * (1 + more) for loss in losses(steps)])
+    with pytest.raises(RuntimeError, match=f"losses of the first 5 steps of {name} against ours"):
+        through(track, field)
+
+
 @pytest.mark.parametrize("name", ["usual fp32", "strong bf16", "alone bf16", "ours bf16 nchw"])
 def test_who_does_not_train_shuts_a_gate(track, name):
     """The losses are right, but the net is where it was; and the same of a turn that takes no step."""

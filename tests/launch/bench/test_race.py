@@ -110,6 +110,16 @@ def test_the_strong_loop_is_the_fastest_of_its_forms(form):
     assert not [label for label in LABELS.values() if "tried" in label]
 
 
+def test_ours_is_compared_compiled_where_that_is_faster():
+    one = heat(ours_fp32_compiled=1.6, ours_bf16_compiled=0.8)
+    assert (heat().ours(), one.ours(), one.ours_fp32()) == ("ours bf16", "ours bf16 compiled", "ours fp32 compiled")
+    found = standing.found([one], [])
+    figures = [figure for figure in found.figures if figure.least is not None]
+    assert [(round(figure.value, 6), figure.least) for figure in figures] == [(3.75, 2.8), (1.875, 1.4), (1.25, 0.97)]
+    assert all("trainer.compile=true" in figure.name for figure in figures)
+    assert round(of(found, ["Lightning"]).value, 6) == 2.0
+
+
 def test_in_fp32_the_strong_loop_may_be_compiled_but_nothing_may_be_rounded():
     one = heat(strong_fp32_compiled=1.6, strong_fp32_rounded=0.4)
     assert (heat().strong_fp32(), one.strong_fp32()) == ("strong fp32", "strong fp32 compiled")

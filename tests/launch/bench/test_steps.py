@@ -91,10 +91,13 @@ def test_on_a_gpu_an_epoch_may_be_shorter_than_a_turn_and_the_results_have_a_nam
         bench.PARTS["steps"].check(config | {"race": config["race"] | {"trainer": "cpu"}})
 
 
-def test_the_strong_loop_is_compiled_at_every_depth():
+KINDS = ("strong", "ours")
+
+
+def test_the_strong_loop_and_ours_are_compiled_at_every_depth():
     for first in (True, False):
         names = steps.contestants("cpu", first=first, compiled=True)
-        assert {"strong bf16 compiled", "strong fp32 compiled"} < set(names)
+        assert {f"{kind} {precision} compiled" for kind in KINDS for precision in ("fp32", "bf16")} < set(names)
         assert ("strong bf16 blocks" in names) is first
 
 

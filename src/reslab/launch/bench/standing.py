@@ -20,6 +20,7 @@ LABELS = {
     "ours bf16 loader": "e ours, bf16, without resident data (the usual loader)",
     "ours bf16 slices": "e ours, bf16, slices of one step",
     "ours bf16 compiled": "d ours, bf16, trainer.compile=true",
+    "ours fp32 compiled": "d ours, fp32, trainer.compile=true",
     "ours bf16 uncaptured": "e ours, bf16, without the step recorded as a CUDA graph",
     "strong bf16 graphs": "c strong loop, bf16, compiled and recorded by torch as CUDA graphs",
     "strong bf16 compiled": "c strong loop, bf16, compiled",
@@ -66,8 +67,12 @@ class Heat:
         return self._fastest(f"{kind} fp32", f"{kind} bf16")
 
     def ours(self) -> str:
-        """The fastest of ours with nothing off: on a GPU also with what is compiled."""
-        return self._fastest(self.best("ours"), "ours bf16 compiled")
+        """The fastest of ours with nothing off, in either precision, compiled or not."""
+        return self._fastest(self.best("ours"), self.ours_fp32(), "ours bf16 compiled")
+
+    def ours_fp32(self) -> str:
+        """The same in fp32."""
+        return self._fastest("ours fp32", "ours fp32 compiled")
 
     def strong(self) -> str:
         """The strong loop that all are compared with: the fastest of all its forms."""
@@ -94,7 +99,7 @@ def found(heats: Sequence[Heat], small: Sequence[Heat]) -> Measured:
     figures += [_lightning(heat, heat.best("alone").replace("alone ", ""), SHARE) for heat in heats]
     for heat in small:
         figures.append(_lightning(heat, "fp32", SHARE_SMALL))
-        figures.append(_ratio(heat, "ours fp32", heat.strong_fp32()))
+        figures.append(_ratio(heat, heat.ours_fp32(), heat.strong_fp32()))
     limits = races[0].limits
     figures.append(Figure("this machine's fastest convolution, bf16 over fp32", limits["bf16"] / limits["fp32"], "x"))
     turns = {race.title: race.seconds for race in races}
@@ -102,14 +107,13 @@ def found(heats: Sequence[Heat], small: Sequence[Heat]) -> Measured:
 
 
 def _against(heat: Heat) -> list[Figure]:
-    ours, strong = heat.best("ours"), heat.strong()
-    exact = heat.strong_fp32()
+    ours, strong, exact = heat.ours(), heat.strong(), heat.ours_fp32()
     forms = [name for name in heat.seconds if name.startswith("strong bf16") and name != strong]
     pairs: list[tuple[str, str, float | None]] = [
         (ours, "usual fp32", AGAINST_USUAL.get(heat.depth)),
-        ("ours fp32", "usual fp32", AGAINST_USUAL_FP32),
+        (exact, "usual fp32", AGAINST_USUAL_FP32),
         (ours, strong, AGAINST_STRONG),
-        ("ours fp32", exact, None),
+        (exact, heat.strong_fp32(), None),
         *((ours, name, None) for name in forms),
     ]
     return [_ratio(heat, *pair) for pair in pairs if pair[1] in heat.seconds]  # others were left out

@@ -24,7 +24,7 @@ MORE = {
 COMPILED = {"cpu": ("strong bf16 blocks",), "gpu": ("strong bf16 compiled",)}
 """The same, since that takes its time."""
 STRONGEST = {
-    "cpu": ("strong bf16 compiled", "strong fp32 compiled"),
+    "cpu": ("strong bf16 compiled", "strong fp32 compiled", "ours bf16 compiled", "ours fp32 compiled"),
     "gpu": ("strong bf16 graphs", "ours bf16 compiled"),
 }
 """Also compiled, but at all depths: without these there would be no strong loop."""
