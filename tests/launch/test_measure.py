@@ -69,7 +69,7 @@ def made(subset: int) -> Measure:
     config = {
         "evaluation": {"subset": subset, "batch": 8},
         "recipe": {"steps": STEPS, "batch": 5},
-        "data": {"validation": 10},
+        "data": {"validation": 10, "split_seed": 0},
     }
     return Measure(config, lambda: None)
 

@@ -1,6 +1,7 @@
 """Objects from configs, for allow-listed targets only."""
 
 import ast
+import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -47,7 +48,12 @@ def check_target(target: str, trust: Sequence[str]) -> None:
 
 @lru_cache
 def _defined(module: str) -> frozenset[str]:
-    """Functions and classes of a module of ours, read and not imported: who checks a config has no torch."""
+    """Functions and classes of a module of ours, read where it is not imported: who checks a config has no torch."""
+    if (
+        module in sys.modules
+    ):  # as in a worker, which goes by the code that it was forked with, whatever the file says now
+        own = vars(sys.modules[module]).items()
+        return frozenset(name for name, value in own if getattr(value, "__module__", "") == module)
     try:
         found = find_spec(module)
     except ModuleNotFoundError:

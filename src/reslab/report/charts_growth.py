@@ -77,10 +77,10 @@ def _sweeps(sweeps: pl.DataFrame) -> Drawing:
         base.mark_line(color=COLOURS[0]).encode(strokeDash=dash),
         base.transform_filter(alt.datum.line == LINES[0]).mark_point(color=COLOURS[0], filled=True, size=50),
     ).properties(width=540, height=240)
-    runs = sweeps["runs"][0]
+    runs, repeats = sweeps["runs"][0], sweeps["repeats"][0]
     caption = (
-        f"A fixed sweep of {runs} short trainings on digits, one thread each; medians of n = {sweeps['repeats'][0]} sweeps a point. Dashed: the rate of "
-        "the first point times the cores that its runs can use."
+        f"A fixed sweep of {runs} short trainings on digits, one thread each; medians of n = {repeats} sweeps a point. "
+        "Dashed: the rate of the first point times the cores that its runs can use."
     )
     return Drawing(chart, caption, sweeps)
 
