@@ -72,6 +72,7 @@ def test_real_runs_are_timed(tmp_path, monkeypatch, capsys):
         ("steps=0", "steps=0"),
         ("depths=[]", r"depths=\[\] are not"),
         ("depths=[8,8]", r"depths=\[8, 8\] are not different depths"),
+        ("depths=[9]", r"depths=\[9\] are not depths of 6n"),
     ],
 )
 def test_what_measures_nothing_is_refused(tmp_path, word, said):

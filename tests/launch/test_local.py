@@ -2,6 +2,7 @@
 
 import pytest
 
+from reslab.launch import sweep
 from reslab.launch.local import refusal
 
 
@@ -93,7 +94,7 @@ def test_missing_data_are_refused_before_any_work(train, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-def test_bad_data_are_refused_before_any_run(train, tmp_path):
+def test_bad_data_are_refused_before_any_run(train, tmp_path, capsys):
     """A label out of range is found by reading the data once, in a process of its own."""
     import io
 
@@ -114,3 +115,16 @@ def test_bad_data_are_refused_before_any_run(train, tmp_path):
             "data.classes=2", "data.rows.train=41", "data.rows.test=41", "data.validation=1", "recipe.batch=8",
         )  # fmt: skip
     assert not list((tmp_path / "outputs").glob("runs/*"))
+    assert "next:" not in capsys.readouterr().out, "the same command would fail again"
+
+
+def test_who_stops_it_before_the_first_run_is_told_how_to_go_on(train, tmp_path, monkeypatch, capsys):
+    def stopped(jobs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "prepare", stopped)
+    assert train("-m", "depth=8", "width=4", "seed=0,1") == 130
+    said = capsys.readouterr().out
+    assert "not started 2" in said
+    assert said.splitlines()[-1].startswith("next: ")
+    assert "seed=0,1" in said.splitlines()[-1]

@@ -122,6 +122,12 @@ def _check_runs(config: dict[str, Any]) -> None:
     depths = config["depths"]
     if not depths or len(set(depths)) < len(depths):
         raise ValueError(f"depths={depths} are not different depths, one at least; use depths=[8,56]")
+    _check_depths("depths", depths)
+
+
+def _check_depths(name: str, depths: list[Any]) -> None:
+    if not all(isinstance(depth, int) and depth >= 8 and depth % 6 == 2 for depth in depths):
+        raise ValueError(f"{name}={depths} are not depths of 6n + 2 layers; use {name}=[8,20]")
 
 
 def _steps(config: dict[str, Any], folder: Path) -> Measured:
@@ -136,8 +142,7 @@ def _check_steps(config: dict[str, Any]) -> None:
     if gpu and not resources.gpus():
         raise ValueError("race.trainer=gpu, but no NVIDIA GPU is to be seen here; use race.trainer=cpu")
     for name in ("depths", "digits"):
-        if not all(isinstance(depth, int) and depth >= 8 and depth % 6 == 2 for depth in asked[name]):
-            raise ValueError(f"race.{name}={asked[name]} are not depths of 6n + 2 layers; use race.{name}=[8,20]")
+        _check_depths(f"race.{name}", asked[name])
     if not asked["depths"] and not asked["digits"]:
         raise ValueError("race.depths=[] race.digits=[] measures nothing; use race.depths=[20]")
     for name in ("width", "rows", "batch", "warm", "steps", "digit_steps", "repeats"):

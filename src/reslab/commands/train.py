@@ -70,8 +70,9 @@ def _next(sweep: Sweep) -> None:
     offline = config["tracking"]["mode"] in ("auto", "offline")
     if offline and set(sweep.outcomes.values()) - {"ended", "elsewhere", "not started", "other schema"}:
         print(f"W&B: runs without a key are kept offline; to upload them: reslab push experiment={experiment}{where}")
-    if sweep.count("interrupted", "not started"):
-        print(f"so far: reslab report experiment={experiment}{where}")
+    if left := sweep.count("interrupted", "not started"):
+        if left < len(sweep.outcomes):
+            print(f"so far: reslab report experiment={experiment}{where}")
         print(f"next: {config['run']['command']}")
     else:
         print(f"next: reslab report experiment={experiment}{where}")

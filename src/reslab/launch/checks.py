@@ -14,6 +14,7 @@ from reslab.specs import PARAMETER_KINDS
 PRECISIONS = ("fp32", "bf16-mixed")
 MOST = 2**31 - 1  # of anything that is counted
 MOST_THREADS = 1024
+MOST_SEED = 2**63 - 1  # as tables hold it
 DEEPEST = 20_000  # He 2015 went to 1,202; a mistyped zero should not be planned for minutes
 
 
@@ -89,7 +90,8 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         value = config["jobs"] if name == "jobs" else config["trainer"]["threads"]
         least |= {name: (value, 1)} if value != "auto" else {}
     for key, (value, bound) in least.items():
-        whole(key, value, bound, MOST_THREADS if key == "trainer.threads" else MOST)
+        most = MOST_THREADS if key == "trainer.threads" else MOST_SEED if "seed" in key else MOST
+        whole(key, value, bound, most)
     whole("recipe.augment.pad", recipe["augment"]["pad"], 0, data["size"])  # beyond, whole images are padding
     chosen(config["probes"]["at"], recipe["steps"])
     if config["depth"] > DEEPEST:

@@ -49,9 +49,7 @@ def check_target(target: str, trust: Sequence[str]) -> None:
 @lru_cache
 def _defined(module: str) -> frozenset[str]:
     """Functions and classes of a module of ours, read where it is not imported: who checks a config has no torch."""
-    if (
-        module in sys.modules
-    ):  # as in a worker, which goes by the code that it was forked with, whatever the file says now
+    if module in sys.modules:  # as in a worker: the code that it was forked with counts, not what its file says by now
         own = vars(sys.modules[module]).items()
         return frozenset(name for name, value in own if getattr(value, "__module__", "") == module)
     try:

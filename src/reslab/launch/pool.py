@@ -167,9 +167,7 @@ class Pool:
     def _devices(self, job: Job, held: contextlib.ExitStack) -> dict[str, str] | None:
         if job.config["trainer"]["accelerator"] != "gpu":
             return {}
-        if (
-            self._cores is not None
-        ):  # by a cluster, which numbers the GPUs of each job from 0: locks would take them for the same
+        if self._cores is not None:  # of a cluster, which numbers each job's GPUs from 0: to locks they are the same
             return {"CUDA_VISIBLE_DEVICES": ",".join(resources.gpu_names()[: job.config["devices"]])}
         names = gpus.take(job.config["devices"], held, job.config["runs_per_gpu"])
         if names is None:

@@ -44,12 +44,19 @@ class Sweep:
         for said in write_plan(list(unique.values())):
             self.console.out.print(f"note: {said}", markup=False)
         self.console.header(list(unique.values()), pending)
-        self.jobs |= unique  # before anything takes time: who stops it is told what is left
-        self.outcomes |= {key: "elsewhere" if found == "running" else found for key, found in states.items()}
-        self.outcomes |= {(job.cell, job.seed): "not started" for job in pending}
+        outcomes = {key: "elsewhere" if found == "running" else found for key, found in states.items()}
+        outcomes |= {(job.cell, job.seed): "not started" for job in pending}
+        try:
+            if pending:
+                server.warm()
+                prepare(pending)
+        except Exception:
+            unique, outcomes = {}, {}  # as for bad data: an error, and nothing that the same command could go on with
+            raise
+        finally:  # who stops it at this point is told what is left
+            self.jobs |= unique
+            self.outcomes |= outcomes
         if pending:
-            server.warm()
-            prepare(pending)
             engine.run(pending, self.console, self.outcomes)
 
     def count(self, *outcomes: str) -> int:

@@ -83,7 +83,7 @@ class Here:
 def measure(*, depths: Sequence[int], seeds: int, steps: int, repeats: int, folder: Path) -> Measured:
     """Cost of a run at each depth, the start of a command, and a sweep side by side against one after another.
 
-    The limit of the last is what one run gains by more threads: it is measured as the same runs, one by one, by one.
+    The limit of the last is what a run gains by more threads than one: the same runs, one by one, with one thread each.
     """
     server.context()
     costs = _costs(depths, repeats, folder)
@@ -91,7 +91,7 @@ def measure(*, depths: Sequence[int], seeds: int, steps: int, repeats: int, fold
     slots, number = resources.cores(), 2 * len(depths) * seeds
     axes = {"shortcut": ("none", "identity"), "depth": depths, "seed": range(seeds), "recipe.steps": (steps,)}
     together, alone, single = [], [], []
-    for repeat in range(repeats):  # in turn, so that both see the same machine
+    for repeat in range(repeats):  # in turn, so that all see the same machine
         print(
             f"{number} runs of {steps} steps, side by side, and one by one twice: {repeat + 1} of {repeats}", flush=True
         )

@@ -150,7 +150,8 @@ def in_worker(work: Callable[..., None], arguments: tuple, answer: Path, threads
     """
     answer.parent.mkdir(parents=True, exist_ok=True)
     log, heard = answer.with_suffix(".log"), 0
-    process = server.start(work, (*arguments, str(answer)), log=log, environment={}, threads=threads)
+    environment = {"TORCHINDUCTOR_CACHE_DIR": str(answer.with_suffix(".inductor"))}  # nothing is compiled beforehand
+    process = server.start(work, (*arguments, str(answer)), log=log, environment=environment, threads=threads)
     while process.is_alive():
         process.join(timeout=1)
         heard = _relay(log, heard)
