@@ -50,6 +50,18 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
     assert list((tmp_path / "outputs").iterdir()) == []
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.real("torch.compile with Inductor and a C++ compiler")
+def test_compiled_contestants_race_whatever_their_race_is_called(tmp_path):
+    """A compiler is given the names of files without quotes: none may come from the title of a race."""
+    words = ("data=digits", "recipe=digits", "recipe.lr=0.001", "depth=8", "width=4", "recipe.batch=4")
+    course = Course(words=words, warm=1, steps=1, outputs=tmp_path / "out puts")
+    names = ("strong bf16 compiled", "ours bf16", "ours bf16 compiled")
+    made = steps.in_worker(steps._heat, (course, names, 1), tmp_path / "ResNet-8, batches of 4 at 8 x 8.json", 1)
+    assert made["left_out"] == {}
+    assert set(made["seconds"]) == set(names)
+
+
 def test_a_worker_that_fails_says_why(tmp_path):
     course = Course(words=(), warm=1, steps=1, outputs=tmp_path)
     with pytest.raises(RuntimeError, match=r"a worker of the benchmark failed, exit code 1:[\s\S]*KeyError: 'nobody'"):

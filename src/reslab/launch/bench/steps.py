@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from reslab.launch import server
@@ -150,11 +151,13 @@ def in_worker(work: Callable[..., None], arguments: tuple, answer: Path, threads
     """
     answer.parent.mkdir(parents=True, exist_ok=True)
     log, heard = answer.with_suffix(".log"), 0
-    environment = {"TORCHINDUCTOR_CACHE_DIR": str(answer.with_suffix(".inductor"))}  # nothing is compiled beforehand
-    process = server.start(work, (*arguments, str(answer)), log=log, environment=environment, threads=threads)
-    while process.is_alive():
-        process.join(timeout=1)
-        heard = _relay(log, heard)
+    # nothing is compiled beforehand; Inductor hands these paths to a compiler, and some in ours have spaces
+    with TemporaryDirectory(prefix="reslab-inductor-", ignore_cleanup_errors=True) as empty:
+        environment = {"TORCHINDUCTOR_CACHE_DIR": empty}
+        process = server.start(work, (*arguments, str(answer)), log=log, environment=environment, threads=threads)
+        while process.is_alive():
+            process.join(timeout=1)
+            heard = _relay(log, heard)
     made = read_json(answer)
     if process.exitcode or made is None:
         said = log.read_text()[-2000:] if log.exists() else ""
