@@ -11,6 +11,7 @@ import pkgutil
 import platform
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from reslab.launch import heap, lifeline
@@ -52,7 +53,9 @@ for module in NAMES + PARTS:
         opened[module] = threads() - before
 
 import torch  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
+tqdm.set_lock(threading.RLock())  # its own is the system's, which a run that is killed while it compiles leaves behind
 if torch.cuda.is_initialized():
     sys.exit("reslab cannot start: an import used the GPU in the fork server")
 if opened:  # an idle thread is not missed by a run that is forked without it; one that held a lock is: see the watchdog
