@@ -13,7 +13,7 @@ import sys
 import pytest
 from rich.console import Console as Terminal
 
-from ranks.work import noting
+from ranks.work import by_a_command, noting, tell_pipes
 from reslab.launch import gpus, resources, server
 from reslab.launch.compose import compose
 from reslab.launch.console import Console
@@ -24,7 +24,6 @@ from reslab.launch.on_slurm import OnSlurm
 from reslab.launch.one import Silent
 from reslab.launch.pool import Pool
 from reslab.runs.folder import read_json
-from settings import ROOT
 
 
 @pytest.fixture
@@ -314,17 +313,5 @@ def test_mps_is_on_where_its_pipe_is(monkeypatch, tmp_path):
 
 def test_workers_find_the_mps_of_the_command(tmp_path):
     """In a process of its own: the fork server of this one has its environment already."""
-    code = (
-        "import sys; from pathlib import Path; from reslab.launch import server\n"
-        "from ranks.work import tell_pipes\n"
-        "if __name__ == '__main__':\n"
-        "    log = Path(sys.argv[1])\n"
-        "    server.start(tell_pipes, (), log=log, environment={}, threads=1).join()\n"
-    )
-    script = tmp_path / "command.py"
-    script.write_text(code)
-    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
-    own = {"CUDA_MPS_PIPE_DIRECTORY": "/pipes/of/mine", "PYTHONPATH": paths}
-    environment = {name: value for name, value in os.environ.items() if name != "RESLAB_PARENT"} | own
-    subprocess.run([sys.executable, script, tmp_path / "log"], env=environment, check=True)
-    assert (tmp_path / "log").read_text().split() == ["/pipes/of/mine"]
+    ended, log = by_a_command(tmp_path, tell_pipes, CUDA_MPS_PIPE_DIRECTORY="/pipes/of/mine")
+    assert (ended.returncode, log.split()) == (0, ["/pipes/of/mine"])

@@ -2,16 +2,22 @@
 
 import functools
 import multiprocessing.connection
+import os
+import signal
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from reslab import world
 from reslab.launch.nodes import HERE
 from reslab.launch.ranks import Place, Ranks
 from reslab.runs.folder import RunFolder, write_json
+from settings import ROOT
 
 SETTINGS = {
     "num_nodes": 1,
@@ -110,7 +116,6 @@ def earliest(rank, size, steps):
 
 def broadcasts(rank, size, left_out):
     """How often Lightning's loop broadcast something by itself in 8 batches."""
-    import sys
 
     import pytorch_lightning as pl
     from pytorch_lightning.strategies import DDPStrategy
@@ -136,7 +141,6 @@ def broadcasts(rank, size, left_out):
         return real(*given, **named)
 
     distributed.broadcast = counted
-    import os
 
     os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0")
     trainer = pl.Trainer(
@@ -151,7 +155,6 @@ def broadcasts(rank, size, left_out):
 def noting(path: str, place: Place) -> None:
     """A training that only tells which GPUs it was given, once two runs of two ranks are there at the same time."""
     import json
-    import os
 
     (Path(path) / f"gpus{place.rank}.json").write_text(json.dumps(os.environ["CUDA_VISIBLE_DEVICES"]))
     everybody = Path(path).parents[2] / "everybody"
@@ -166,20 +169,37 @@ def noting(path: str, place: Place) -> None:
             pass
 
 
+COMMAND = """
+import sys
+from pathlib import Path
+from ranks import work
+from reslab.launch import server
+if __name__ == "__main__":
+    target, log = sys.argv[1:]
+    process = server.start(getattr(work, target), (), log=Path(log), environment={}, threads=1)
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+def by_a_command(tmp_path, target, **own):
+    """A command of its own, with its own fork server, that has one worker do `target`: how it ended, and the log."""
+    script, log = tmp_path / "command.py", tmp_path / "log"
+    script.write_text(COMMAND)
+    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    inherited = {name: value for name, value in os.environ.items() if name != "RESLAB_PARENT"}
+    environment = {**inherited, "PYTHONPATH": paths, **own}
+    command = [sys.executable, script, target.__name__, log]
+    return subprocess.run(command, env=environment, capture_output=True, text=True), log.read_text()
+
+
 def tell_pipes() -> None:
     """Where this process would look for NVIDIA's MPS."""
-    import os
-
     print(os.environ.get("CUDA_MPS_PIPE_DIRECTORY"), flush=True)
 
 
 def die_with_a_bar() -> None:
     """Killed with a progress bar, which torch.compile makes too, shown or not."""
-    import os
-    import signal
-
-    from tqdm import tqdm
-
     tqdm(disable=True)
     print("has a bar", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

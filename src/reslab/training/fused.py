@@ -2,7 +2,7 @@
 
 Where a step is recorded, unit by unit, so that depth costs nothing to compile. On a CPU as a whole: units by themselves
 take 1.6 times as long there as uncompiled ones, the whole of ResNet-20 gains a few percent in bf16, and that of
-ResNet-56 nothing (`reslab bench part=steps`).
+ResNet-56 hardly anything (`reslab bench part=steps`).
 """
 
 from collections.abc import Iterator
