@@ -174,6 +174,11 @@ def alive(pid: int) -> bool:
     return stat(pid)[:1] not in ([], ["Z"])
 
 
+def gone(*pids: int) -> None:
+    """Until none of them runs: a kill, and what the kernel does to the children, take a moment on a busy machine."""
+    wait_for(lambda: not any(map(alive, pids)), 30.0)
+
+
 def starter(pid: int) -> int:
     """The process that a cluster started for a run, of one of the run's processes: its fork server's parent."""
     return int(stat(int(stat(pid)[1]))[1])

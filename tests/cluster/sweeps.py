@@ -32,7 +32,8 @@ class Gate:
 
     def waiting(self, seeds: str) -> None:
         """Until the runs of these seeds stand at the gate."""
-        wait_for(lambda: all((self.folder / f"seed={seed}").exists() for seed in seeds))
+        files = [self.folder / f"seed={seed}" for seed in seeds]
+        wait_for(lambda: all(file.exists() and file.read_text() for file in files))
 
     def process(self, seed: int) -> int:
         """The process of a run that waits."""

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from cluster.raycluster import CPUS
-from cluster.slurm import alive, starter, variables
+from cluster.slurm import gone, starter, variables
 from cluster.sweeps import GRID, RUN, Gate, attempts, command, outcomes, records, same_as, train
 
 pytestmark = pytest.mark.real("Ray: a cluster of two nodes")
@@ -32,6 +32,7 @@ def test_failures_stay_with_their_runs(ray_cluster, reference, tmp_path):
     with command(tmp_path, ray_cluster.environment, *overrides) as process:
         gate.waiting("03")
         os.kill(starter(gate.process(3)), signal.SIGKILL)
+        gone(gate.process(3))  # else it might go on and end before the kill reaches it
         gate.open()
         assert process.wait(timeout=240) == 1
     said = (tmp_path / "said.txt").read_text()
@@ -70,4 +71,4 @@ def test_ctrl_c_ends_the_tasks(ray_cluster, tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=120) == 130
     assert "interrupted 1 · not started 1" in (tmp_path / "said.txt").read_text()
-    assert not alive(pid)
+    gone(pid)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from cluster.slurm import starter, variables, wait_for
+from cluster.slurm import gone, starter, variables, wait_for
 from cluster.sweeps import GRID, RUN, Gate, attempts, command, outcomes, records, same_as, train
 from reslab.runs.folder import read_json
 
@@ -60,6 +60,7 @@ def test_failures_stay_with_their_runs(slurm, reference, tmp_path):
         number = number_of(gate.process(4))
         slurm.run("scancel", number)
         wait_for(lambda: number in slurm.jobs("CANCELLED"))
+        gone(gate.process(3), gate.process(4))  # else they might go on and end before the kill reaches them
         gate.open()
         assert process.wait(timeout=240) == 1
     said = (tmp_path / "said.txt").read_text()
