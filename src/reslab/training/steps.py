@@ -49,6 +49,7 @@ def train_steps(
     `forward` computes the logits, to the same bits whichever it is.
     """
     totals, seen = torch.zeros(2, device=first_bad.device), 0
+    losses: dict[int, Tensor] = {}
     for step, images, labels in batches:
         seed_device(first_bad.device, layer_seed(seed, step))
         for group in optimiser.param_groups:
@@ -58,14 +59,22 @@ def train_steps(
         optimiser.zero_grad()
         backward(loss)
         update(step, optimiser.step)
-        with torch.no_grad():
-            errors = (logits.argmax(1) != labels).sum()
-            totals += torch.stack([loss.detach() * len(labels), errors.float()])
-            seen += len(labels)
-            bad = ~torch.isfinite(loss.detach()) & (first_bad < 0)
-            first_bad.copy_(torch.where(bad, torch.full_like(first_bad, step), first_bad))
+        losses[step] = loss.detach()
+        errors = (logits.argmax(1) != labels).sum()
+        totals += torch.stack([losses[step] * len(labels), errors.float()])
+        seen += len(labels)
+    _keep_first(first_bad, losses)
     world.earliest(first_bad)
     return world.total(torch.cat([totals, totals.new_full((1,), seen)]))
+
+
+def _keep_first(first_bad: Int64[Tensor, ""], losses: dict[int, Tensor]) -> None:
+    """Keep, in place, the first step whose loss is not finite; once a slice, since these are a dozen tiny kernels."""
+    first = next(iter(losses))
+    after = first + len(losses)
+    steps = torch.arange(first, after, device=first_bad.device)
+    bad = torch.where(torch.isfinite(torch.stack(list(losses.values()))), after, steps).min()
+    first_bad.copy_(torch.where((first_bad < 0) & (bad < after), bad, first_bad))
 
 
 def layer_seed(seed: int, step: int) -> int:
