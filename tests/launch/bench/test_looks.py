@@ -4,8 +4,9 @@ import warnings
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from reslab.launch.bench import limits, looks
+from reslab.launch.bench import limits, looks, rivals
 from reslab.launch.bench.looks import Lens, Stopwatch, launches, look, waits
 
 CPU = torch.device("cpu")
@@ -97,3 +98,21 @@ def test_limits_are_positive(monkeypatch):
     assert limits.copy(CPU) > 0
     assert limits.capability(CPU) == torch.backends.cpu.get_cpu_capability()
     assert torch.backends.cudnn.benchmark is False
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_convolutions_alone_compute_what_a_step_of_the_net_asks_of_them(dtype):
+    """By torch's own count, forward and backward, each convolution of each step."""
+    net = rivals.CifarNet(14, width=4, channels=3, classes=10)
+    images = torch.randn(2, 3, 32, 32)
+    with FlopCounterMode(display=False) as whole:
+        net(images).sum().backward()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    turn = limits.convolutions(net, images, dtype, Stopwatch(CPU), warm=1, steps=2)
+    with FlopCounterMode(display=False) as alone:
+        assert turn() > 0
+    counted = {str(operator): flops for operator, flops in alone.get_flop_counts()["Global"].items()}
+    asked = {str(operator): flops for operator, flops in whole.get_flop_counts()["Global"].items()}
+    assert sorted(counted) == ["aten.convolution", "aten.convolution_backward"]
+    assert counted == {operator: 3 * asked[operator] for operator in counted}
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -152,6 +152,19 @@ def test_the_table_of_a_race():
     assert "first steps 30 s" in sheet.title
 
 
+def test_a_nets_convolutions_alone_say_what_no_loop_can_pass():
+    one = heat(convolutions_fp32=1.0, convolutions_bf16=0.5)
+    assert (one.strong(), one.strong_fp32(), one.ours()) == ("strong bf16", "strong fp32", "ours bf16")
+    found = standing.found([one], [])
+    most = [figure for figure in found.figures if "convolutions alone" in figure.name]
+    assert [(figure.value, figure.least, figure.most) for figure in most] == [(3.0, None, None), (6.0, None, None)]
+    sheet = found.sheets[0]
+    rows = {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows}
+    alone = rows[LABELS["convolutions bf16"]]
+    assert (alone["x a"], alone["x c"], alone["arithmetic"]) == ("6.00", "2.000", "3%")
+    assert (alone["traffic"], rows[LABELS["strong bf16"]]["traffic"]) == ("", "0%")
+
+
 def test_a_race_is_held_against_the_limits_of_its_own_threads():
     alone = replace(heat(8), limits={**LIMITS, "fp32": 5e8, "threads": 1})
     large, small, _, limits = standing.found([heat()], [alone]).sheets

@@ -30,14 +30,15 @@ def test_the_command_races_and_writes_what_it_prints(tmp_path, monkeypatch, caps
     assert code == (1 if any(figure["met"] is False for figure in made["figures"]) else 0)
     assert made["race"]["repeats"] == 2
     large, small, gates, limits = made["tables"]
+    raced = steps.contestants("cpu", first=True, compiled=False)
     assert {row[0] for row in large["rows"]} == {
-        LABELS[name] for name in steps.contestants("cpu", first=True, compiled=False)
+        LABELS[name] for name in (*raced, "convolutions fp32", "convolutions bf16")
     }
-    assert {row[0] for row in small["rows"]} == {LABELS[name] for name in steps.SMALL}
+    assert {row[0] for row in small["rows"]} == {LABELS[name] for name in (*steps.SMALL, "convolutions fp32")}
     names = [row[0].partition(": ")[2].split(" ")[0] for row in gates["rows"]]
     each = ["parameters", "logits", "logits", "images", "losses", "weights"]
     assert names == [*each, *("losses", "weights") * 2, "first", *each, "first"]
-    assert [[len(taken) for taken in race.values()] for race in made["turns"].values()] == [[2] * 12, [2] * 4]
+    assert [[len(taken) for taken in race.values()] for race in made["turns"].values()] == [[2] * 14, [2] * 5]
     assert [row[0].split(", ")[-1] for row in limits["rows"]] == [
         f"threads: {n}" for n in dict.fromkeys((cores(), 1)) for _ in range(3)
     ]
@@ -59,7 +60,7 @@ def test_compiled_contestants_race_whatever_their_race_is_called(tmp_path):
     names = ("strong bf16 compiled", "ours bf16", "ours bf16 compiled")
     made = steps.in_worker(steps._heat, (course, names, 1), tmp_path / "ResNet-8, batches of 4 at 8 x 8.json", 1)
     assert made["left_out"] == {}
-    assert set(made["seconds"]) == set(names)
+    assert set(made["seconds"]) == {*names, "convolutions bf16"}
 
 
 def test_a_worker_that_fails_says_why(tmp_path):

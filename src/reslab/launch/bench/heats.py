@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from reslab.launch.bench import gates, limits
 from reslab.launch.bench.contestants import LOADED, Contestant, Track, make
 from reslab.launch.bench.looks import MIB, look, memory
-from reslab.launch.bench.race import SAID, Course, race, spread
+from reslab.launch.bench.race import SAID, Course, Turn, race, spread
 from reslab.launch.build import build_net
 from reslab.launch.resources import cores
 from reslab.runs.folder import write_json
@@ -39,7 +39,7 @@ def heat(course: Course, names: Sequence[str], repeats: int, path: str) -> None:
     field.make(track, names)
     passed = field.through(track)
     _say(f"{len(passed)} gates passed")
-    turns = {name: field.present[name].turn for name in names if name in field.present}
+    turns = {name: field.present[name].turn for name in names if name in field.present} | _least(track, names)
     seconds = race(turns, repeats)
     batch = track.data().plan.batch
     for name, taken in seconds.items():
@@ -137,6 +137,18 @@ class Field:
         self.present.pop(name, None)
         self.left_out[name] = _reason(error)
         _say(f"{name} is left out: {_reason(error)}")
+
+
+def _least(track: Track, names: Sequence[str]) -> dict[str, Turn]:
+    """The convolutions alone in each precision of these; not on a GPU, where a bare loop of them waits for launches."""
+    if track.device.type != "cpu":
+        return {}
+    config, images, length = track.job().config, track.data().batch(0)[0], track.length(("convolutions",))
+    return {
+        f"convolutions {name}": limits.convolutions(build_net(config), images, dtype, track.watch, **length)
+        for name, dtype in DTYPES.items()
+        if any(other.split(" ")[1] == name for other in names)
+    }
 
 
 def weigh(course: Course, name: str, workers: int, path: str) -> None:

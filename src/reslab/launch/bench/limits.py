@@ -1,11 +1,17 @@
-"""What this machine can do at most: the fastest convolution in each precision, and the speed of memory."""
+"""What can be reached at most: the fastest convolution in each precision, the speed of memory, a net's convolutions."""
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 
 import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from reslab.launch.bench.looks import Stopwatch
+from reslab.launch.bench.race import Turn
 
 SHAPES = ((16, 32), (32, 16), (64, 8), (128, 16), (256, 16))
 """Channels and side of 3 x 3 convolutions: those of the CIFAR nets, and wider ones that use the units better."""
@@ -41,6 +47,35 @@ def copy(device: torch.device) -> float:
     source = torch.ones(size // 4, device=device)
     target = torch.empty_like(source)
     return 2 * size / _fastest(lambda: target.copy_(source), device)
+
+
+def convolutions(
+    net: nn.Module, images: Float[Tensor, "n c h w"], dtype: torch.dtype, watch: Stopwatch, *, warm: int, steps: int
+) -> Turn:
+    """The least that a step of `net` can take where torch computes its convolutions: these alone, both ways.
+
+    One feeds the next, channels last, weights and images in `dtype` already; no norm, no activation, no shortcut, no
+    optimiser. For a net whose convolutions follow one another in the order of its modules.
+    """
+    chain = nn.Sequential(*(deepcopy(module) for module in net.modules() if isinstance(module, nn.Conv2d)))
+    chain.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from its stubs
+    batch = images.to(dtype).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        gradient = torch.randn_like(chain(batch))
+
+    def step() -> None:
+        chain.zero_grad()
+        chain(batch).backward(gradient)
+
+    def turn() -> float:
+        for _ in range(warm):
+            step()
+        watch.start()
+        for _ in range(steps):
+            step()
+        return watch.stop(steps)
+
+    return turn
 
 
 def capability(device: torch.device) -> str:

@@ -28,6 +28,8 @@ LABELS = {
     "strong bf16 blocks": "c strong loop, bf16, each block compiled",
     "strong bf16 foreach": "c strong loop, bf16, SGD not fused",
     "strong fp32 rounded": "c strong loop, fp32, oneDNN may round to bf16",
+    "convolutions fp32": "  its convolutions alone, fp32",
+    "convolutions bf16": "  its convolutions alone, bf16",
 }
 PASSES, BYTES = 22, {"fp32": 4, "bf16": 2}
 """How often a step reads or writes each output of a convolution where nothing is fused, and the size of a number."""
@@ -115,8 +117,9 @@ def _against(heat: Heat) -> list[Figure]:
         (ours, strong, AGAINST_STRONG),
         (exact, heat.strong_fp32(), None),
         *((ours, name, None) for name in forms),
+        *((f"convolutions {name}", "usual fp32", None) for name in BYTES),
     ]
-    return [_ratio(heat, *pair) for pair in pairs if pair[1] in heat.seconds]  # others were left out
+    return [_ratio(heat, *pair) for pair in pairs if {*pair[:2]} <= {*heat.seconds}]  # others were left out
 
 
 def _on_gpu(heat: Heat) -> list[Figure]:
@@ -163,6 +166,7 @@ def _row(heat: Heat, name: str) -> tuple[str, ...]:
     over = faster(heat.seconds[strong], heat.seconds[name]).middle - 1
     arithmetic = 6 * heat.macs * heat.batch / taken.middle / limits[precision]
     traffic = PASSES * BYTES[precision] * heat.elements * heat.batch / taken.middle / limits["copy"]
+    whole = not name.startswith("convolutions")  # which pass over their outputs less often
     cells = (
         LABELS[name],
         f"{1000 * taken.middle:.2f}",
@@ -172,7 +176,7 @@ def _row(heat: Heat, name: str) -> tuple[str, ...]:
         f"{heat.ratio(name, strong).middle:.3f}",
         f"{over:+.1%}",
         f"{arithmetic:.0%}",
-        f"{traffic:.0%}",
+        f"{traffic:.0%}" if whole else "",
         f"{heat.memory[name]:,.0f}" if name in heat.memory else "",
     )
     return (*cells, *_looked(heat.looks.get(name, {}))) if heat.gpu else cells
