@@ -135,7 +135,7 @@ def _on_gpu(heat: Heat) -> list[Figure]:
 
 
 def _ratio(heat: Heat, ours: str, theirs: str, least: float | None = None) -> Figure:
-    name = f"{heat.title}: {LABELS[ours]}, over {LABELS[theirs]}"
+    name = f"{heat.title}: {LABELS[ours].strip()}, over {LABELS[theirs]}"
     return Figure(name, heat.ratio(ours, theirs).middle, "x", least=least)
 
 
